@@ -1,0 +1,3 @@
+//! sysmgr keeps the processes of a service directory alive unless they are explicitly stopped.
+
+pub mod settings;
