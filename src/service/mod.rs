@@ -1,0 +1,10 @@
+//! The vocabulary of services: pure values and their written forms, no system calls.
+
+pub mod ended;
+pub mod files;
+pub mod moment;
+pub mod name;
+pub mod order;
+pub mod pid;
+pub mod record;
+pub mod status;
