@@ -1,1 +1,3 @@
+//! The supervisor of one service: see runsyssv(1).
+
 fn main() {}

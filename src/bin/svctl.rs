@@ -1,1 +1,3 @@
+//! The control of services: see svctl(1).
+
 fn main() {}

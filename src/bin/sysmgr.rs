@@ -1,1 +1,3 @@
+//! The service manager: see sysmgr(8).
+
 fn main() {}

@@ -77,8 +77,8 @@ pub struct Run {
     pub process: Process,
     /// The process group in which it was started.
     pub group: Pid,
-    /// The session in which it was started.
-    pub session: Pid,
+    /// The session in which it was started; 0 if its leader is in an outer PID namespace.
+    pub session: i32,
 }
 
 /// What `.owner` says.
@@ -174,7 +174,7 @@ mod tests {
         let run = Run {
             process,
             group: pid(i32::MAX),
-            session: pid(i32::MAX),
+            session: i32::MAX,
         };
         Record {
             boot,

@@ -1,0 +1,98 @@
+//! What a process has from whoever started it, and what of it a service gets.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::libc;
+
+/// What a service gets, besides what every process passes on.
+#[derive(Debug)]
+pub struct Context {
+    /// The file mode creation mask that we had before we set our own to 0.
+    pub umask: libc::mode_t,
+    /// The environment, for execve(2): pointers into `_strings`, and a null pointer.
+    pub environment: Vec<*const libc::c_char>,
+    _strings: Vec<CString>,
+}
+
+impl Context {
+    /// Takes it from this process, whose own umask becomes 0: so that files get the very mode
+    /// that is asked for. `set` are variables to be set for the service.
+    #[must_use]
+    pub fn take(set: &[(&str, &OsStr)]) -> Self {
+        let mut strings = Vec::new();
+        for (key, value) in std::env::vars_os() {
+            if !set
+                .iter()
+                .any(|(name, _)| key.as_bytes() == name.as_bytes())
+            {
+                strings.extend(assignment(&key.into_vec(), value.as_bytes()));
+            }
+        }
+        for (key, value) in set {
+            strings.extend(assignment(key.as_bytes(), value.as_bytes()));
+        }
+        let mut environment: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        environment.push(std::ptr::null());
+        Self {
+            umask: clear_umask(),
+            environment,
+            _strings: strings,
+        }
+    }
+}
+
+fn assignment(key: &[u8], value: &[u8]) -> Option<CString> {
+    CString::new([key, b"=", value].concat()).ok()
+}
+
+/// Sets our own file mode creation mask to 0 and gives the one before.
+#[must_use]
+pub fn clear_umask() -> libc::mode_t {
+    // SAFETY: umask(2) takes and gives a number and can't fail.
+    unsafe { libc::umask(0) }
+}
+
+/// Makes standard input `/dev/null`, and keeps all but the three standard descriptors from being
+/// passed on.
+pub fn isolate() {
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        // SAFETY: dup2(2) takes two numbers.
+        unsafe { libc::dup2(null.as_raw_fd(), 0) };
+    }
+    close_on_exec();
+}
+
+#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+fn close_on_exec() {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: close_range(2) takes three numbers and, with this flag, closes nothing.
+    if unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_CLOEXEC,
+        )
+    } != 0
+    {
+        close_on_exec_one_by_one();
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+fn close_on_exec() {
+    close_on_exec_one_by_one();
+}
+
+/// For systems that can't do it at once.
+fn close_on_exec_one_by_one() {
+    // SAFETY: sysconf(3) only reads a setting, fcntl(2) takes numbers; EBADF means that there is none.
+    unsafe {
+        let end = libc::sysconf(libc::_SC_OPEN_MAX).clamp(256, 65536);
+        for fd in 3..i32::try_from(end).unwrap_or(256) {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Files of the run directory, always by a descriptor of their directory, so that no symlink
+//! planted in the way is followed.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::NixPath;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, stat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat, write};
+
+use super::fault::Fault;
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens `path`, following symlinks in it: for the directories that the user names.
+    ///
+    /// # Errors
+    /// Of open(2).
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let fd = open(path, DIRECTORY, Mode::empty()).map_err(Fault::of("open", path))?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens `path`, after having made it and its parents, 0755 each, as far as they are missing.
+    ///
+    /// # Errors
+    /// Of mkdir(2) and open(2); EPERM when it belongs to another user.
+    pub fn make(path: &Path) -> Result<Self, Fault> {
+        let dir = Self::open_or_make(path)?;
+        dir.check_owner()?;
+        Ok(dir)
+    }
+
+    fn open_or_make(path: &Path) -> Result<Self, Fault> {
+        match Self::open(path) {
+            Err(fault) if fault.errno == Errno::ENOENT => {
+                if let Some(parent) = path.parent() {
+                    drop(Self::open_or_make(parent)?);
+                }
+                make_at(nix::fcntl::AT_FDCWD, path, path)?;
+                Self::open(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Opens the directory `name` in this one.
+    ///
+    /// # Errors
+    /// Of open(2); a symlink is ENOTDIR, one of another user EPERM.
+    pub fn sub<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
+        let path = self.path.join(name);
+        let fd = openat(&self.fd, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
+            .map_err(Fault::of("open", &path))?;
+        let dir = Self { fd, path };
+        dir.check_owner()?;
+        Ok(dir)
+    }
+
+    /// Opens the directory `name` in this one, after having made it if it is missing.
+    ///
+    /// # Errors
+    /// Of mkdir(2) and open(2); as for `sub`.
+    pub fn make_sub<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
+        make_at(&self.fd, name, &self.path.join(name))?;
+        let dir = self.sub(name)?;
+        let mode = fstat(&dir.fd)
+            .map_err(Fault::of("read the mode of", &dir.path))?
+            .st_mode;
+        if mode & 0o7777 != 0o755 {
+            fchmod(&dir.fd, Mode::from_bits_truncate(0o755))
+                .map_err(Fault::of("change the mode of", &dir.path))?;
+        }
+        Ok(dir)
+    }
+
+    /// A directory of somebody else is no place for what gets believed.
+    fn check_owner(&self) -> Result<(), Fault> {
+        let owner = fstat(&self.fd)
+            .map_err(Fault::of("read the owner of", &self.path))?
+            .st_uid;
+        if owner == geteuid().as_raw() {
+            Ok(())
+        } else {
+            Err(Fault {
+                tried: "use another user's directory",
+                path: self.path.clone(),
+                errno: Errno::EPERM,
+            })
+        }
+    }
+
+    /// Its path, as it was when it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its path still leads to it.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        match (fstat(&self.fd), stat(&self.path)) {
+            (Ok(ours), Ok(there)) => same_file(&ours, &there),
+            _ => false,
+        }
+    }
+
+    /// Opens a file in it, never through a symlink, never waiting for the other end of a FIFO.
+    pub(super) fn open_file(&self, name: &str, flags: OFlag, mode: u32) -> Result<OwnedFd, Errno> {
+        let flags =
+            flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        // mode_t has 16 bits on some systems and 32 on others
+        #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
+        openat(
+            &self.fd,
+            name,
+            flags,
+            Mode::from_bits_truncate(mode as nix::libc::mode_t),
+        )
+    }
+
+    /// What fstatat(2) says of `name`, not following a symlink.
+    pub(super) fn look_at<N: NixPath + ?Sized>(&self, name: &N) -> Result<FileStat, Errno> {
+        fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// Whether there is anything called `name`.
+    #[must_use]
+    pub fn has<N: NixPath + ?Sized>(&self, name: &N) -> bool {
+        self.look_at(name).is_ok()
+    }
+
+    /// The identity and last change of `name`, to be compared with an earlier one.
+    #[must_use]
+    pub fn stamp<N: NixPath + ?Sized>(&self, name: &N) -> Option<Stamp> {
+        self.look_at(name).ok().map(|stat| Stamp::of(&stat))
+    }
+
+    /// Reads the beginning of the file `name`, as much as fits. `None` if there is nothing of that
+    /// name; what can't be read counts as empty.
+    pub fn read<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        match self.open_file(name, OFlag::O_RDONLY, 0) {
+            Ok(fd) => {
+                let n = nix::unistd::read(&fd, buffer).unwrap_or(0);
+                Some(&buffer[..n])
+            }
+            Err(Errno::ENOENT | Errno::ENOTDIR) => None,
+            Err(_) if self.has(name) => Some(&[]),
+            Err(_) => None,
+        }
+    }
+
+    /// Replaces the file `name` by one of mode 0644 that has `content`: a reader sees the old one
+    /// or the new one, whole.
+    ///
+    /// # Errors
+    /// Of open(2), write(2) and rename(2). The old file is still there then.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
+        let aside = format!(".{name}.{}.tmp", std::process::id());
+        self.replace_by(name, &aside, content)
+            .map_err(Fault::of("write", self.path.join(name)))
+    }
+
+    fn replace_by(&self, name: &str, aside: &str, content: &[u8]) -> Result<(), Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let fd = match self.open_file(aside, flags, 0o644) {
+            Err(Errno::EEXIST) => {
+                // left by a process of the same number that was killed while it wrote
+                unlinkat(&self.fd, aside, UnlinkatFlags::NoRemoveDir)?;
+                self.open_file(aside, flags, 0o644)?
+            }
+            other => other?,
+        };
+        let written = match write(&fd, content) {
+            Ok(n) if n == content.len() => renameat(&self.fd, aside, &self.fd, name),
+            Ok(_) => Err(Errno::ENOSPC),
+            Err(errno) => Err(errno),
+        };
+        if written.is_err() {
+            let _ = unlinkat(&self.fd, aside, UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
+
+    /// Removes the file `name`; an empty directory of that name too.
+    ///
+    /// # Errors
+    /// Of unlink(2), but that there is none.
+    pub fn remove<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<(), Fault> {
+        let removed = match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::EISDIR | Errno::EPERM) => unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir),
+            other => other,
+        };
+        match removed {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Fault::of("remove", self.path.join(name))(errno)),
+        }
+    }
+
+    /// Removes the empty directory `name`. It stays if something is in it.
+    pub fn remove_dir<N: NixPath + ?Sized>(&self, name: &N) {
+        let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);
+    }
+
+    /// The names of all that is in it, but for `.` and `..`.
+    ///
+    /// # Errors
+    /// Of open(2) and readdir(3).
+    pub fn names(&self) -> Result<Vec<OsString>, Fault> {
+        let fault = |errno| Fault {
+            tried: "list",
+            path: self.path.clone(),
+            errno,
+        };
+        let mut list =
+            nix::dir::Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).map_err(fault)?;
+        let mut names = Vec::new();
+        for entry in list.iter() {
+            let entry = entry.map_err(fault)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name.to_vec()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Which directory it is: device and inode.
+    #[must_use]
+    pub fn stamp_of_itself(&self) -> Option<Stamp> {
+        fstat(&self.fd).ok().map(|stat| Stamp::of(&stat))
+    }
+
+    /// Its descriptor's number, for what is inherited.
+    #[must_use]
+    pub fn raw(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+}
+
+fn make_at<Fd: AsFd, N: NixPath + ?Sized>(at: Fd, name: &N, path: &Path) -> Result<(), Fault> {
+    match mkdirat(&at, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(Fault::of("make the directory", path)(errno)),
+    }
+}
+
+/// Whether both are of one file.
+pub(super) fn same_file(a: &FileStat, b: &FileStat) -> bool {
+    a.st_dev == b.st_dev && a.st_ino == b.st_ino
+}
+
+/// Whether it is a file with content.
+pub(super) fn is_regular(stat: &FileStat) -> bool {
+    stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}
+
+/// Which file it is and when it was last changed, for comparing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device and inode.
+    pub file: (u64, u64),
+    /// When its content or its inode was last changed: seconds and nanoseconds.
+    pub changed: (i64, i64),
+    /// Its length in bytes.
+    pub length: i64,
+}
+
+impl Stamp {
+    // the fields have other widths on other systems
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        clippy::useless_conversion,
+        clippy::cast_lossless
+    )]
+    pub(super) fn of(stat: &FileStat) -> Self {
+        Self {
+            file: (stat.st_dev as u64, stat.st_ino as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            length: stat.st_size as i64,
+        }
+    }
+}
+
+/// Whether `name` is one that `Dir::replace` uses for a moment.
+#[must_use]
+pub fn is_aside(name: &std::ffi::OsStr) -> bool {
+    name.as_bytes().starts_with(b".") && name.as_bytes().ends_with(b".tmp")
+}

@@ -1,0 +1,129 @@
+//! Process groups: what a service has left behind.
+//!
+//! The number of a group is nobody else's as long as the group has a member, and an unreaped zombie
+//! is one. A group is signalled only while we know of such a member: the service's own unreaped main
+//! process, a child of ours that has just joined it, or one whose group and session are those on
+//! record.
+
+use nix::errno::Errno;
+use nix::libc;
+
+use super::process::{self, Handle};
+use super::reap;
+use crate::service::pid::Pid;
+
+/// A process group as it stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// The number of the group.
+    pub id: Pid,
+    /// The session to which it belongs; 0 if its leader is in an outer PID namespace.
+    pub session: i32,
+}
+
+impl Group {
+    /// Whether any process, zombies included, is in a group of this number.
+    #[must_use]
+    pub fn exists(self) -> bool {
+        !matches!(kill_group(self.id, 0), Err(Errno::ESRCH))
+    }
+
+    /// Sends `signals` to all in it, while `main`, an unreaped child of ours, is in it. Nothing
+    /// is sent if it has left the group, and the answer is false.
+    #[must_use]
+    pub fn signal_with_member(self, main: Pid, signals: &[i32]) -> bool {
+        // SAFETY: getpgid(2) takes and gives a number.
+        let certain = unsafe { libc::getpgid(main.raw()) } == self.id.raw();
+        if certain {
+            for signal in signals {
+                let _ = kill_group(self.id, *signal);
+            }
+        }
+        certain
+    }
+
+    /// Sends `signals` to all that is in it.
+    ///
+    /// # Errors
+    /// Of fork(2); EPERM if all of its members belong to other users.
+    pub fn signal(self, signals: &[i32]) -> Result<(), Errno> {
+        if self.session == own_session() {
+            let Some(member) = join(self.id)? else {
+                return Ok(());
+            };
+            let mut sent = Ok(());
+            for signal in signals {
+                sent = kill_group(self.id, *signal);
+            }
+            reap::reap(member.raw());
+            return sent;
+        }
+        if self.members().is_empty() {
+            return Ok(());
+        }
+        signals
+            .iter()
+            .try_for_each(|signal| kill_group(self.id, *signal))
+    }
+
+    /// A living process in it, for awaiting its end where the members are no children of ours.
+    #[must_use]
+    pub fn member(self) -> Option<Handle> {
+        self.members().into_iter().find_map(Handle::of)
+    }
+
+    fn members(self) -> Vec<crate::service::record::Process> {
+        process::find(|_, facts| {
+            facts.group == self.id.raw() && facts.session == self.session && !facts.zombie
+        })
+    }
+}
+
+/// Makes a new group in our session whose leader has already ended, but is not reaped: as long as
+/// that is so, others may join.
+///
+/// # Errors
+/// Of fork(2).
+pub fn create() -> Result<Pid, Errno> {
+    loop {
+        if let Some(leader) = helper(0)? {
+            return Ok(leader);
+        }
+    }
+}
+
+/// Lets a child of ours join the group `id` of our session and end; it is not reaped yet.
+/// `None` if there is no such group in our session.
+fn join(id: Pid) -> Result<Option<Pid>, Errno> {
+    helper(id.raw())
+}
+
+/// A child that enters a group (a new one of its own for 0) and ends. It is left unreaped if it
+/// could enter.
+fn helper(group: i32) -> Result<Option<Pid>, Errno> {
+    // SAFETY: this program has one thread; the child only makes two system calls.
+    let pid = Errno::result(unsafe { libc::fork() })?;
+    if pid == 0 {
+        // SAFETY: as above.
+        unsafe { libc::_exit(i32::from(libc::setpgid(0, group) != 0)) }
+    }
+    reap::await_dead(pid);
+    // SAFETY: getpgid(2) takes and gives a number; of an unreaped child it always knows.
+    let entered = unsafe { libc::getpgid(pid) } == if group == 0 { pid } else { group };
+    if !entered {
+        reap::reap(pid);
+    }
+    Ok(Pid::new(pid).filter(|_| entered))
+}
+
+/// The session of this process; 0 if its leader is in an outer PID namespace.
+#[must_use]
+pub fn own_session() -> i32 {
+    // SAFETY: getsid(2) of ourselves can't fail.
+    unsafe { libc::getsid(0) }
+}
+
+fn kill_group(id: Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: kill(2) takes two numbers; a `Pid` negated is -2 or less: always one group.
+    Errno::result(unsafe { libc::kill(-id.raw(), signal) }).map(drop)
+}

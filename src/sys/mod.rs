@@ -1,0 +1,19 @@
+//! The doors to the system: the only place with system calls, `unsafe` and differences between
+//! systems. Each file is one door.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod context;
+pub mod entry;
+pub mod fault;
+pub mod files;
+pub mod group;
+pub mod message;
+pub mod owner;
+pub mod process;
+pub mod reap;
+pub mod service;
+pub mod signals;
+pub mod tool;
+pub mod wait;
+pub mod watch;

@@ -1,0 +1,199 @@
+//! Who supervises: the lock on `.owner`, and the record in it.
+//!
+//! The lock is one of fcntl(2). The kernel drops it when its holder dies, and also when the holder
+//! closes *any* descriptor of the file: so a holder opens the file once, and never again.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc;
+use nix::sys::stat::fstat;
+use nix::sys::uio::{pread, pwrite};
+use nix::unistd::geteuid;
+
+use super::fault::Fault;
+use super::files::{Dir, is_regular, same_file};
+use crate::service::files::OWNER;
+use crate::service::record::{LENGTH, Record};
+
+/// The lock, held by this process, on the `.owner` of a directory.
+#[derive(Debug)]
+pub struct Owner {
+    fd: OwnedFd,
+}
+
+/// What came of asking for the lock.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours now; with what our predecessor had on record.
+    Ours(Owner, Option<Record>),
+    /// A living process has it: its process id, 0 if that is not known here.
+    Held(i32),
+}
+
+/// Who has the lock of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// There is no `.owner` of ours.
+    Nothing,
+    /// Nobody; the last one left this record.
+    Nobody(Option<Record>),
+    /// A living process: its id, 0 if that is not known here; and the record.
+    Process(i32, Option<Record>),
+}
+
+impl Owner {
+    /// Takes the lock of `dir`, whose `.owner` is made if there is none. One that others could
+    /// have opened, and so lock at will, is replaced.
+    ///
+    /// # Errors
+    /// Of open(2), fcntl(2) and stat(2).
+    pub fn claim(dir: &Dir) -> Result<Claim, Fault> {
+        let path = dir.path().join(OWNER);
+        loop {
+            let fd = dir.open_file(OWNER, OFlag::O_RDWR | OFlag::O_CREAT, 0o600);
+            let fd = match fd {
+                // a symlink, a directory or a file that is closed to us stands in its place
+                Err(Errno::ELOOP | Errno::EISDIR | Errno::EACCES | Errno::EMLINK) => {
+                    dir.remove(OWNER)?;
+                    continue;
+                }
+                other => other.map_err(Fault::of("open", &path))?,
+            };
+            let ours = fstat(&fd).map_err(Fault::of("read the state of", &path))?;
+            if !is_regular(&ours) || ours.st_uid != geteuid().as_raw() || ours.st_mode & 0o077 != 0
+            {
+                dir.remove(OWNER)?;
+                continue;
+            }
+            match fcntl(&fd, FcntlArg::F_SETLK(&write_lock())) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    match ask(&fd).map_err(Fault::of("ask for the lock of", &path))? {
+                        Some(pid) => return Ok(Claim::Held(pid)),
+                        None => continue,
+                    }
+                }
+                Err(errno) => return Err(Fault::of("lock", &path)(errno)),
+            }
+            // it may have been removed or replaced while we waited for nothing
+            if dir
+                .look_at(OWNER)
+                .is_ok_and(|there| same_file(&ours, &there))
+            {
+                let owner = Self { fd };
+                let record = owner.read();
+                owner
+                    .allocate(ours.st_size)
+                    .map_err(Fault::of("write", &path))?;
+                return Ok(Claim::Ours(owner, record));
+            }
+        }
+    }
+
+    /// Takes over a lock that came through execve(2) with descriptor number `raw`.
+    #[must_use]
+    pub fn inherited(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// Who has the lock of `dir`. Not for one that this process holds itself.
+    ///
+    /// # Errors
+    /// Of open(2) and fcntl(2): EACCES for whoever is not its user.
+    pub fn holder(dir: &Dir) -> Result<Holder, Fault> {
+        let path = dir.path().join(OWNER);
+        let fd = match dir.open_file(OWNER, OFlag::O_RDONLY, 0) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::EMLINK) => return Ok(Holder::Nothing),
+            Err(errno) => return Err(Fault::of("open", &path)(errno)),
+        };
+        let stat = fstat(&fd).map_err(Fault::of("read the state of", &path))?;
+        if !is_regular(&stat) || stat.st_uid != geteuid().as_raw() && !geteuid().is_root() {
+            return Ok(Holder::Nothing);
+        }
+        let record = read_record(&fd);
+        let holder = ask(&fd).map_err(Fault::of("ask for the lock of", &path))?;
+        Ok(holder.map_or(Holder::Nobody(record), |pid| Holder::Process(pid, record)))
+    }
+
+    /// Whether the file that we have locked is still the `.owner` of `dir`.
+    #[must_use]
+    pub fn is_in(&self, dir: &Dir) -> bool {
+        match (fstat(&self.fd), dir.look_at(OWNER)) {
+            (Ok(ours), Ok(there)) => same_file(&ours, &there) && there.st_mode & 0o777 == 0o600,
+            _ => false,
+        }
+    }
+
+    /// Writes the record, in place, into space that the file has already.
+    ///
+    /// # Errors
+    /// Of pwrite(2).
+    pub fn write(&self, record: &Record) -> Result<(), Errno> {
+        match pwrite(&self.fd, &record.encode(), 0)? {
+            LENGTH => Ok(()),
+            _ => Err(Errno::ENOSPC),
+        }
+    }
+
+    fn read(&self) -> Option<Record> {
+        read_record(&self.fd)
+    }
+
+    /// Makes the file as long as a record is, on the disk.
+    fn allocate(&self, size: libc::off_t) -> Result<(), Errno> {
+        let length = usize::try_from(size).unwrap_or(0);
+        if length < LENGTH {
+            // newlines, since zeros may be stored as nothing
+            pwrite(&self.fd, &[b'\n'; LENGTH][length..], size)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the descriptor survive the next execve(2), or not.
+    ///
+    /// # Errors
+    /// Of fcntl(2).
+    pub fn inherit(&self, inherit: bool) -> Result<i32, Errno> {
+        let flags = if inherit {
+            FdFlag::empty()
+        } else {
+            FdFlag::FD_CLOEXEC
+        };
+        fcntl(&self.fd, FcntlArg::F_SETFD(flags))?;
+        Ok(self.fd.as_raw_fd())
+    }
+}
+
+fn read_record(fd: &OwnedFd) -> Option<Record> {
+    let mut content = [0; LENGTH];
+    let n = pread(fd, &mut content, 0).ok()?;
+    Record::decode(&content[..n])
+}
+
+/// The process that has the lock on `fd`, which is not us.
+fn ask(fd: &OwnedFd) -> Result<Option<i32>, Errno> {
+    let mut lock = write_lock();
+    fcntl(fd, FcntlArg::F_GETLK(&mut lock))?;
+    // the constants have other widths on other systems
+    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
+    let unlocked = lock.l_type == libc::F_UNLCK as libc::c_short;
+    Ok(if unlocked {
+        None
+    } else {
+        Some(lock.l_pid.max(0))
+    })
+}
+
+fn write_lock() -> libc::flock {
+    // SAFETY: a flock is plain numbers, for which zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
+    {
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+    }
+    lock
+}

@@ -1,0 +1,82 @@
+//! The one wait for everything.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::libc;
+
+/// What is waited for besides signals, gathered anew for each wait.
+#[derive(Debug, Default)]
+pub struct Wait {
+    fds: Vec<libc::pollfd>,
+}
+
+impl Wait {
+    /// Forgets all that was added.
+    pub fn clear(&mut self) {
+        self.fds.clear();
+    }
+
+    /// Adds a descriptor that may become readable, or be hung up; gives its place.
+    pub fn add(&mut self, fd: BorrowedFd<'_>) -> usize {
+        self.fds.push(libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        self.fds.len() - 1
+    }
+
+    /// Whether something happened at the descriptor that was added at `place`.
+    #[must_use]
+    pub fn is_ready(&self, place: usize) -> bool {
+        self.fds.get(place).is_some_and(|fd| fd.revents != 0)
+    }
+
+    /// Waits until a signal arrives, a descriptor is ready or the time is over; for ever without
+    /// one. What the system refuses (no memory) is as if nothing had happened.
+    pub fn wait(&mut self, limit: Option<Duration>) {
+        for fd in &mut self.fds {
+            fd.revents = 0;
+        }
+        if poll(&mut self.fds, limit) <= 0 {
+            for fd in &mut self.fds {
+                fd.revents = 0;
+            }
+        }
+    }
+}
+
+/// ppoll(2) with no signal blocked: one that has arrived before ends it at once.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd",
+    target_os = "netbsd",
+    target_os = "illumos"
+))]
+fn poll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> libc::c_int {
+    // SAFETY: all that is pointed to lives across the call, with the lengths given.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        let mut time: libc::timespec = std::mem::zeroed();
+        let pointer = limit.map_or(std::ptr::null(), |limit| {
+            time.tv_sec = libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX);
+            #[allow(clippy::useless_conversion)]
+            {
+                time.tv_nsec =
+                    libc::c_long::from(i32::try_from(limit.subsec_nanos()).unwrap_or(0)).into();
+            }
+            &raw const time
+        });
+        #[allow(clippy::cast_possible_truncation)]
+        libc::ppoll(
+            fds.as_mut_ptr(),
+            fds.len() as libc::nfds_t,
+            pointer,
+            &raw const none,
+        )
+    }
+}

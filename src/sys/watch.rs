@@ -1,0 +1,130 @@
+//! Directories that are watched for changes.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// A directory that is watched, by its number.
+pub type Watched = WatchDescriptor;
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Something about the entry `name` of a watched directory.
+    Entry {
+        /// The directory.
+        of: Watched,
+        /// The entry.
+        name: OsString,
+        /// What.
+        what: What,
+    },
+    /// The directory itself was changed, moved or removed.
+    Directory(Watched),
+    /// It is no longer watched: it is gone, or its file system.
+    Ended(Watched),
+    /// Too much at once: anything may have happened.
+    Overflow,
+}
+
+/// What has happened to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It was made; a file has no content yet.
+    Created,
+    /// A file that was open for writing was closed.
+    Written,
+    /// It was moved to here, whole.
+    Arrived,
+    /// Its mode or owner was changed, or a link to it.
+    Attributes,
+    /// It was removed or moved away.
+    Removed,
+}
+
+/// Where changes come from.
+#[derive(Debug)]
+pub struct Watch {
+    inotify: Inotify,
+}
+
+impl Watch {
+    /// Begins to watch nothing.
+    ///
+    /// # Errors
+    /// EMFILE if the user has too many such already (128 is usual), ENOMEM.
+    pub fn new() -> Result<Self, Errno> {
+        Ok(Self {
+            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?,
+        })
+    }
+
+    /// Watches the directory `path`; a second time gives the same.
+    ///
+    /// # Errors
+    /// Of inotify_add_watch(2): ENOSPC if there are too many.
+    pub fn add(&self, path: &Path) -> Result<Watched, Errno> {
+        let mask = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_ONLYDIR;
+        self.inotify.add_watch(path, mask)
+    }
+
+    /// Watches it no longer.
+    pub fn remove(&self, watched: Watched) {
+        let _ = self.inotify.rm_watch(watched);
+    }
+
+    /// What becomes readable when something has happened.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+
+    /// What has happened since the last call.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Ok(events) = self.inotify.read_events() {
+            for event in events {
+                changes.extend(change(event.wd, event.mask, event.name));
+            }
+        }
+        changes
+    }
+}
+
+fn change(of: Watched, mask: AddWatchFlags, name: Option<OsString>) -> Option<Change> {
+    if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+        return Some(Change::Overflow);
+    }
+    if mask.contains(AddWatchFlags::IN_IGNORED) {
+        return Some(Change::Ended(of));
+    }
+    let Some(name) = name else {
+        return Some(Change::Directory(of));
+    };
+    let what = if mask.contains(AddWatchFlags::IN_CREATE) {
+        What::Created
+    } else if mask.contains(AddWatchFlags::IN_CLOSE_WRITE) {
+        What::Written
+    } else if mask.contains(AddWatchFlags::IN_MOVED_TO) {
+        What::Arrived
+    } else if mask.contains(AddWatchFlags::IN_ATTRIB) {
+        What::Attributes
+    } else if mask.intersects(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM) {
+        What::Removed
+    } else {
+        return None;
+    };
+    Some(Change::Entry { of, name, what })
+}
