@@ -102,7 +102,7 @@ impl Record {
                 run.process.pid.raw(),
                 run.process.start,
                 run.group.raw(),
-                run.session.raw(),
+                run.session,
             ),
             None => (0, 0, 0, 0),
         };
@@ -150,7 +150,7 @@ impl Record {
             Some(Run {
                 process,
                 group: Pid::new(group)?,
-                session: Pid::new(session)?,
+                session: Some(session).filter(|s| *s >= 0)?,
             })
         };
         Some(Self { boot, run, told })
