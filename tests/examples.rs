@@ -1,0 +1,210 @@
+//! The example services: that each calls its daemon rightly, with stand-ins for everything that they run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+/// Says how it was called. `setsid` goes on with what it was given, as the real one does.
+const STAND_IN: &str = r#"#!/bin/sh
+echo "${0##*/} $*"
+[ "${0##*/}" != setsid ] || exec "$@"
+[ "${0##*/} $*" != "${FAILS:-}" ] || exit 7
+"#;
+
+const PROGRAMS: [&str; 21] = [
+    "NetworkManager",
+    "busybox",
+    "chronyd",
+    "crond",
+    "dbus-daemon",
+    "dbus-uuidgen",
+    "dhcpcd",
+    "getty",
+    "install",
+    "nginx",
+    "redis-server",
+    "setpriv",
+    "setsid",
+    "ssh-keygen",
+    "sshd",
+    "svctl",
+    "syslogd",
+    "sysmgr-depends",
+    "wpa_supplicant",
+    "httpd",
+    "python3",
+];
+
+/// A directory with stand-ins for the programs, but for those left out.
+fn stand_ins(name: &str, without: &[&str]) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("examples {name}"));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let program = dir.join(".program");
+    fs::write(&program, STAND_IN).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    for name in PROGRAMS.iter().filter(|name| !without.contains(name)) {
+        std::os::unix::fs::symlink(&program, dir.join(name)).unwrap();
+    }
+    dir
+}
+
+/// What the script says, and its exit code, when sysmgr runs it under this name with these programs.
+fn run(programs: &Path, script: &str, service: &str, fails: &str) -> (String, Option<i32>) {
+    let output = Command::new("/bin/sh")
+        .arg(format!("{EXAMPLES}/{script}"))
+        .env_clear()
+        .env("PATH", programs)
+        .env("RUNDIR", programs)
+        .env("SYSMGR_SERVICE", service)
+        .env("FAILS", fails)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn every_service_runs_its_daemon_in_the_foreground() {
+    let programs = stand_ins("services", &[]);
+    let expected = [
+        (
+            "NetworkManager",
+            "NetworkManager",
+            "sysmgr-depends -p /run/dbus/system_bus_socket dbus\nNetworkManager --no-daemon\n",
+        ),
+        ("chronyd", "chronyd", "chronyd -d\n"),
+        ("crond", "crond", "crond -f\n"),
+        (
+            "dbus",
+            "dbus",
+            "install -d -m 0755 /run/dbus\ndbus-uuidgen --ensure\ndbus-daemon --system --nofork --nopidfile\n",
+        ),
+        ("dhcpcd", "dhcpcd", "dhcpcd --nobackground --quiet\n"),
+        (
+            "dhcpcd",
+            "dhcpcd-eth0",
+            "dhcpcd --nobackground --quiet eth0\n",
+        ),
+        (
+            "getty",
+            "getty-tty1",
+            "setsid getty 38400 tty1 linux\ngetty 38400 tty1 linux\n",
+        ),
+        (
+            "getty",
+            "getty-ttyS0",
+            "setsid getty 115200 ttyS0 vt100\ngetty 115200 ttyS0 vt100\n",
+        ),
+        ("nginx", "nginx", "nginx -q -t\nnginx -g daemon off;\n"),
+        ("ntpd", "ntpd", "busybox ntpd -n -N -p pool.ntp.org\n"),
+        (
+            "postgres",
+            "postgres",
+            "install -d -o postgres -g postgres -m 0755 /run/postgresql\n\
+             setpriv --reuid postgres --regid postgres --init-groups postgres -D /var/lib/postgresql/data\n",
+        ),
+        (
+            "redis",
+            "redis",
+            "install -d -o redis -g redis -m 0755 /run/redis\n\
+             setpriv --reuid redis --regid redis --init-groups redis-server CONF --daemonize no --supervised no\n",
+        ),
+        (
+            "sshd",
+            "sshd",
+            "ssh-keygen -A\ninstall -d -m 0755 /run/sshd\nsshd -t\nsshd -D -e\n",
+        ),
+        ("syslogd", "syslogd", "syslogd -n\n"),
+        (
+            "wpa_supplicant",
+            "wpa_supplicant-wlan0",
+            "wpa_supplicant -i wlan0 -c /etc/wpa_supplicant/wpa_supplicant.conf\n",
+        ),
+    ];
+    let mut seen = BTreeSet::new();
+    for (script, service, said) in expected {
+        seen.insert(script.to_owned());
+        let (output, code) = run(&programs, &format!("services/{script}"), service, "");
+        let output = output
+            .replace("/etc/redis/redis.conf", "CONF")
+            .replace("/etc/redis.conf", "CONF");
+        let output: Vec<_> = output.lines().map(str::trim_end).collect();
+        assert_eq!(
+            (output.join("\n") + "\n", code),
+            (said.to_owned(), Some(0)),
+            "{service}"
+        );
+    }
+    let all: BTreeSet<_> = fs::read_dir(format!("{EXAMPLES}/services"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(seen, all, "a service is not in this test");
+}
+
+#[test]
+fn a_faulty_configuration_is_said_before_the_daemon_starts() {
+    let programs = stand_ins("configuration", &[]);
+    for (service, check) in [("sshd", "sshd -t"), ("nginx", "nginx -q -t")] {
+        let (output, code) = run(&programs, &format!("services/{service}"), service, check);
+        assert_eq!(code, Some(7), "{output}");
+        assert!(output.ends_with(&format!("{check}\n")), "{output}");
+    }
+}
+
+#[test]
+fn every_example_service_can_be_executed() {
+    for folder in ["run", "services", "container/services"] {
+        for entry in fs::read_dir(format!("{EXAMPLES}/{folder}")).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(
+                path.metadata().unwrap().permissions().mode() & 0o777,
+                0o755,
+                "{}",
+                path.display()
+            );
+            assert!(
+                fs::read_to_string(&path)
+                    .unwrap()
+                    .starts_with("#!/bin/sh\n"),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn web_takes_what_is_there_and_says_so_when_nothing_is() {
+    let (python, _) = run(
+        &stand_ins("python", &["busybox", "httpd"]),
+        "run/web",
+        "web",
+        "",
+    );
+    assert_eq!(
+        python,
+        "python3 -u -m http.server --bind 127.0.0.1 --directory /var/pub/www 8080\n"
+    );
+
+    let nothing = stand_ins("nothing", &["busybox", "httpd", "python3"]);
+    fs::create_dir(nothing.join("web")).unwrap();
+    let (said, code) = run(&nothing, "run/web", "web", "");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("no web server here") && said.contains("svctl start web"),
+        "{said}"
+    );
+    assert!(
+        nothing.join("web/lock").exists(),
+        "it would be tried again and again"
+    );
+}
