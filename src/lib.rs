@@ -2,4 +2,5 @@
 
 pub mod service;
 pub mod settings;
+pub mod supervisor;
 pub mod sys;

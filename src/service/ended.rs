@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
 /// How the last run of a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -49,6 +52,35 @@ impl Ended {
             _ => None,
         }
     }
+}
+
+impl Ended {
+    /// The same in words, to follow the name of a service.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        match self {
+            Self::Code(code) => format!("exited with {code}"),
+            Self::Signal { number, core } => {
+                let core = if core { " (core dumped)" } else { "" };
+                format!("killed by {}{core}", signal_name(number))
+            }
+            Self::Exec(errno) => format!("cannot be executed: {}", Errno::from_raw(errno).desc()),
+            Self::Fork(errno) => format!(
+                "no process could be made: {}",
+                Errno::from_raw(errno).desc()
+            ),
+            Self::Unknown => "ended in an unknown way while its supervisor was dead".to_owned(),
+        }
+    }
+}
+
+/// The name of a signal, as in signal(7); of a realtime signal, its number.
+#[must_use]
+pub fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(
+        |_| format!("signal {number}"),
+        |signal| signal.as_str().to_owned(),
+    )
 }
 
 /// The form of the status file.

@@ -93,10 +93,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// The content of the file: one line, filled up with newlines.
+    /// The content of the file: one line, filled up with blanks.
     #[must_use]
     pub fn encode(&self) -> [u8; LENGTH] {
-        let mut bytes = [b'\n'; LENGTH];
+        let mut bytes = [b' '; LENGTH];
+        bytes[LENGTH - 1] = b'\n';
         let (pid, start, group, session) = match self.run {
             Some(run) => (
                 run.process.pid.raw(),
@@ -112,7 +113,7 @@ impl Record {
             Some(Told::Kill) => "kill",
         };
         // At most 7 + 10 + 41 + 3 * 12 + 21 + 5 bytes: it always fits.
-        let _ = writeln!(
+        let _ = write!(
             &mut bytes[..],
             "sysmgr {VERSION} {} {pid} {start} {group} {session} {told}",
             self.boot.as_str()

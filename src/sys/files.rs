@@ -10,7 +10,7 @@ use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, stat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat, write};
+use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat, write};
 
 use super::fault::Fault;
 
@@ -173,12 +173,16 @@ impl Dir {
     /// # Errors
     /// Of open(2), write(2) and rename(2). The old file is still there then.
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
-        let aside = format!(".{name}.{}.tmp", std::process::id());
-        self.replace_by(name, &aside, content)
-            .map_err(Fault::of("write", self.path.join(name)))
+        let aside = aside(name);
+        let written = self.write_aside(&aside, content).and_then(|()| {
+            renameat(&self.fd, aside.as_str(), &self.fd, name).inspect_err(|_| {
+                let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+            })
+        });
+        written.map_err(Fault::of("write", self.path.join(name)))
     }
 
-    fn replace_by(&self, name: &str, aside: &str, content: &[u8]) -> Result<(), Errno> {
+    fn write_aside(&self, aside: &str, content: &[u8]) -> Result<(), Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let fd = match self.open_file(aside, flags, 0o644) {
             Err(Errno::EEXIST) => {
@@ -188,15 +192,99 @@ impl Dir {
             }
             other => other?,
         };
-        let written = match write(&fd, content) {
-            Ok(n) if n == content.len() => renameat(&self.fd, aside, &self.fd, name),
-            Ok(_) => Err(Errno::ENOSPC),
-            Err(errno) => Err(errno),
-        };
+        let written = write(&fd, content).and_then(|n| {
+            if n == content.len() {
+                Ok(())
+            } else {
+                Err(Errno::ENOSPC)
+            }
+        });
         if written.is_err() {
             let _ = unlinkat(&self.fd, aside, UnlinkatFlags::NoRemoveDir);
         }
         written
+    }
+
+    /// Makes the file `name`, of mode 0644 with `content`, unless there is one already: whether it
+    /// was made.
+    ///
+    /// # Errors
+    /// Of open(2), write(2) and link(2).
+    pub fn make_file(&self, name: &str, content: &[u8]) -> Result<bool, Fault> {
+        let fault = || Fault::of("write", self.path.join(name));
+        let aside = aside(name);
+        self.write_aside(&aside, content).map_err(fault())?;
+        let made = linkat(&self.fd, aside.as_str(), &self.fd, name, AtFlags::empty());
+        let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+        match made {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(fault()(errno)),
+        }
+    }
+
+    /// Removes the file `name` if `expected` agrees with its content: whether it is gone. A file
+    /// that took its place meanwhile is not lost.
+    ///
+    /// # Errors
+    /// Of rename(2), link(2) and unlink(2).
+    pub fn remove_if(&self, name: &str, expected: impl Fn(&[u8]) -> bool) -> Result<bool, Fault> {
+        let fault = || Fault::of("remove", self.path.join(name));
+        let aside = aside(name);
+        match renameat(&self.fd, name, &self.fd, aside.as_str()) {
+            Ok(()) => {}
+            Err(Errno::ENOENT) => return Ok(true),
+            Err(errno) => return Err(fault()(errno)),
+        }
+        let mut buffer = [0; 64];
+        let agreed = self.read(&aside, &mut buffer).is_none_or(expected);
+        if !agreed {
+            // unless there is a still newer one by now
+            let _ = linkat(&self.fd, aside.as_str(), &self.fd, name, AtFlags::empty());
+        }
+        unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir).map_err(fault())?;
+        Ok(agreed)
+    }
+
+    /// Replaces the file `name` by `content` if `expected` agrees with what it has: whether that
+    /// was so. A file that took its place meanwhile is not lost.
+    ///
+    /// # Errors
+    /// Of open(2), write(2) and rename(2).
+    pub fn replace_if(
+        &self,
+        name: &str,
+        expected: impl Fn(&[u8]) -> bool,
+        content: &[u8],
+    ) -> Result<bool, Fault> {
+        let fault = || Fault::of("write", self.path.join(name));
+        let mut buffer = [0; 64];
+        if !self.read(name, &mut buffer).is_some_and(&expected) {
+            return Ok(false);
+        }
+        let aside = aside(name);
+        self.write_aside(&aside, content).map_err(fault())?;
+        match exchange(&self.fd, &aside, name) {
+            Ok(()) => {}
+            Err(Errno::ENOSYS | Errno::EINVAL) => {
+                renameat(&self.fd, aside.as_str(), &self.fd, name).map_err(fault())?;
+                return Ok(true);
+            }
+            Err(errno) => {
+                let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+                return if errno == Errno::ENOENT {
+                    Ok(false)
+                } else {
+                    Err(fault()(errno))
+                };
+            }
+        }
+        let agreed = self.read(&aside, &mut buffer).is_none_or(expected);
+        if !agreed {
+            exchange(&self.fd, &aside, name).map_err(fault())?;
+        }
+        unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir).map_err(fault())?;
+        Ok(agreed)
     }
 
     /// Removes the file `name`; an empty directory of that name too.
@@ -262,6 +350,36 @@ fn make_at<Fd: AsFd, N: NixPath + ?Sized>(at: Fd, name: &N, path: &Path) -> Resu
     }
 }
 
+/// Lets two files change names, at once.
+#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+fn exchange(dir: &OwnedFd, a: &str, b: &str) -> Result<(), Errno> {
+    use std::ffi::CString;
+    const RENAME_EXCHANGE: nix::libc::c_uint = 2;
+    let (a, b) = (
+        CString::new(a).map_err(|_| Errno::EINVAL)?,
+        CString::new(b).map_err(|_| Errno::EINVAL)?,
+    );
+    let dir = dir.as_raw_fd();
+    // SAFETY: renameat2(2) takes descriptors and strings that live across the call.
+    let n = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_renameat2,
+            dir,
+            a.as_ptr(),
+            dir,
+            b.as_ptr(),
+            RENAME_EXCHANGE,
+        )
+    };
+    Errno::result(n).map(drop)
+}
+
+/// Lets two files change names, at once: not known here.
+#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+fn exchange(_: &OwnedFd, _: &str, _: &str) -> Result<(), Errno> {
+    Err(Errno::ENOSYS)
+}
+
 /// Whether both are of one file.
 pub(super) fn same_file(a: &FileStat, b: &FileStat) -> bool {
     a.st_dev == b.st_dev && a.st_ino == b.st_ino
@@ -300,7 +418,12 @@ impl Stamp {
     }
 }
 
-/// Whether `name` is one that `Dir::replace` uses for a moment.
+/// The name under which a file is written before it gets its own.
+fn aside(name: &str) -> String {
+    format!(".{name}.{}.tmp", std::process::id())
+}
+
+/// Whether `name` is one that a file has while it is written.
 #[must_use]
 pub fn is_aside(name: &std::ffi::OsStr) -> bool {
     name.as_bytes().starts_with(b".") && name.as_bytes().ends_with(b".tmp")

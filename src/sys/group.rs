@@ -66,10 +66,22 @@ impl Group {
             .try_for_each(|signal| kill_group(self.id, *signal))
     }
 
-    /// A living process in it, for awaiting its end where the members are no children of ours.
+    /// What there is still of it.
     #[must_use]
-    pub fn member(self) -> Option<Handle> {
-        self.members().into_iter().find_map(Handle::of)
+    pub fn rest(self) -> Rest {
+        if !self.exists() {
+            Rest::Nothing
+        } else if reap::has_child_in_group(self.id.raw()) {
+            Rest::Children
+        } else if cfg!(all(target_os = "linux", not(sysmgr_posix))) {
+            // zombies whose parents don't reap them are no processes any more
+            self.members()
+                .into_iter()
+                .find_map(Handle::of)
+                .map_or(Rest::Nothing, Rest::Member)
+        } else {
+            Rest::Unknown
+        }
     }
 
     fn members(self) -> Vec<crate::service::record::Process> {
@@ -77,6 +89,19 @@ impl Group {
             facts.group == self.id.raw() && facts.session == self.session && !facts.zombie
         })
     }
+}
+
+/// What there is of a group.
+#[derive(Debug)]
+pub enum Rest {
+    /// Nothing that lives.
+    Nothing,
+    /// Children of ours: their end is signalled.
+    Children,
+    /// Processes that are no children of ours, such as this one.
+    Member(Handle),
+    /// Something; one has to look again.
+    Unknown,
 }
 
 /// Makes a new group in our session whose leader has already ended, but is not reaped: as long as

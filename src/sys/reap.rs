@@ -34,6 +34,18 @@ pub fn reap(pid: i32) {
     while wait(libc::P_PID, pid as libc::id_t, 0) == Err(Errno::EINTR) {}
 }
 
+/// Whether a child of ours, living or not, is in the group `group`.
+#[must_use]
+pub fn has_child_in_group(group: i32) -> bool {
+    #[allow(clippy::cast_sign_loss)]
+    wait(
+        libc::P_PGID,
+        group as libc::id_t,
+        libc::WNOHANG | libc::WNOWAIT,
+    )
+    .is_ok()
+}
+
 fn wait(kind: libc::idtype_t, id: libc::id_t, how: libc::c_int) -> Result<Option<Dead>, Errno> {
     // SAFETY: a siginfo_t is plain numbers, for which zero is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

@@ -134,12 +134,3 @@ pub fn by_name(name: &str) -> Option<i32> {
         .ok()
         .map(|signal| signal as i32)
 }
-
-/// The name of a signal, as in signal(7).
-#[must_use]
-pub fn name(number: i32) -> String {
-    nix::sys::signal::Signal::try_from(number).map_or_else(
-        |_| format!("signal {number}"),
-        |signal| signal.as_str().to_owned(),
-    )
-}

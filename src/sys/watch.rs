@@ -7,6 +7,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
+use super::files;
+
 /// A directory that is watched, by its number.
 pub type Watched = WatchDescriptor;
 
@@ -39,6 +41,8 @@ pub enum What {
     Written,
     /// It was moved to here, whole.
     Arrived,
+    /// It was replaced in the way of `Dir::replace`: by one of ours.
+    Replaced,
     /// Its mode or owner was changed, or a link to it.
     Attributes,
     /// It was removed or moved away.
@@ -94,16 +98,28 @@ impl Watch {
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
+        // both halves of a rename have one cookie, and come one after the other
+        let mut aside = None;
         while let Ok(events) = self.inotify.read_events() {
             for event in events {
-                changes.extend(change(event.wd, event.mask, event.name));
+                if event.name.as_deref().is_some_and(files::is_aside) {
+                    aside = Some(event.cookie).filter(|cookie| *cookie != 0);
+                    continue;
+                }
+                let replaced = aside.take().is_some_and(|cookie| cookie == event.cookie);
+                changes.extend(change(event.wd, event.mask, event.name, replaced));
             }
         }
         changes
     }
 }
 
-fn change(of: Watched, mask: AddWatchFlags, name: Option<OsString>) -> Option<Change> {
+fn change(
+    of: Watched,
+    mask: AddWatchFlags,
+    name: Option<OsString>,
+    replaced: bool,
+) -> Option<Change> {
     if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
         return Some(Change::Overflow);
     }
@@ -118,7 +134,11 @@ fn change(of: Watched, mask: AddWatchFlags, name: Option<OsString>) -> Option<Ch
     } else if mask.contains(AddWatchFlags::IN_CLOSE_WRITE) {
         What::Written
     } else if mask.contains(AddWatchFlags::IN_MOVED_TO) {
-        What::Arrived
+        if replaced {
+            What::Replaced
+        } else {
+            What::Arrived
+        }
     } else if mask.contains(AddWatchFlags::IN_ATTRIB) {
         What::Attributes
     } else if mask.intersects(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM) {

@@ -1,0 +1,596 @@
+//! The supervisor at work: asks the machine, and does what it says.
+
+use std::ffi::{CString, OsStr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::libc;
+
+use super::files::{Files, Opened};
+use super::machine::{Effect, Event, Machine, State};
+use super::{Options, Verbosity};
+use crate::service::ended::Ended;
+use crate::service::moment::Moment;
+use crate::service::pid::Pid;
+use crate::service::record::{BootId, Process, Record, Run, Told};
+use crate::service::status::{Phase, Status};
+use crate::sys::entry::{self, Entry};
+use crate::sys::fault::Fault;
+use crate::sys::group::{self, Group, Rest};
+use crate::sys::process::{self, Handle};
+use crate::sys::service::Gate;
+use crate::sys::wait::Wait;
+use crate::sys::{clock, context, message, reap, service, signals};
+
+/// How often is looked where the system does not notify.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Supervises a service until it is told to stop.
+#[must_use]
+pub fn run(options: Options) -> ExitCode {
+    context::isolate();
+    signals::install();
+    let service = [
+        ("SYSDIR", options.sysdir.as_os_str()),
+        ("RUNDIR", options.rundir.as_os_str()),
+        ("SYSMGR_SERVICE", options.name.as_os_str()),
+    ];
+    let context = context::Context::take(&service);
+    let Ok(path) = service::c_path(&options.sysdir.join(options.name.as_os_str())) else {
+        return fail(&options, "its path has a NUL byte in it");
+    };
+    let (files, record) = match Files::open(&options.rundir, &options.name) {
+        Ok(Opened::Ours(files, record)) => (files, record),
+        Ok(Opened::Held(pid)) => {
+            return fail(
+                &options,
+                &format!("it has a supervisor already, process {pid}; nothing was done"),
+            );
+        }
+        Err(fault) => return fail(&options, &fault.to_string()),
+    };
+    let now = clock::now();
+    let mut supervisor = Supervisor {
+        machine: Machine::new(options.policy, now),
+        options,
+        files,
+        context,
+        path,
+        boot: process::boot_id(),
+        run: None,
+        recorded: None,
+        gate: None,
+        exec_error: None,
+        adopted: None,
+        member: None,
+        group_signalled: false,
+        reason: None,
+        since: (now, clock::wall()),
+        faulty: false,
+    };
+    supervisor.take_over(record);
+    supervisor.supervise();
+    ExitCode::SUCCESS
+}
+
+fn fail(options: &Options, why: &str) -> ExitCode {
+    message::say(format_args!("runsyssv: {}: {why}", options.name));
+    ExitCode::FAILURE
+}
+
+struct Supervisor {
+    options: Options,
+    files: Files,
+    machine: Machine,
+    context: context::Context,
+    path: CString,
+    boot: BootId,
+    /// The run whose processes are not all gone.
+    run: Option<Run>,
+    /// What stands in `.owner`.
+    recorded: Option<Record>,
+    /// While it is not known whether the service executes.
+    gate: Option<Gate>,
+    /// Why it did not.
+    exec_error: Option<i32>,
+    /// The main process, if it is not our child.
+    adopted: Option<Handle>,
+    /// A process of the group that is not our child, whose end is awaited.
+    member: Option<Handle>,
+    /// Whether the group was told to end while the main process was still there to vouch for it.
+    group_signalled: bool,
+    /// Why the service is refused.
+    reason: Option<String>,
+    /// Since when it is in its state, by the time of day: reckoned once for each state.
+    since: (Moment, u64),
+    /// Whether something that the system refused has been reported, and is not over.
+    faulty: bool,
+}
+
+impl Supervisor {
+    /// Goes on where a predecessor has left off.
+    fn take_over(&mut self, record: Option<Record>) {
+        let now = clock::now();
+        self.recorded = record;
+        process::adopt_orphans();
+        if let Some(old) = self
+            .files
+            .read_status()
+            .filter(|old| old.boot == self.boot.as_str())
+        {
+            self.machine.starts = old.starts;
+            self.machine.failures = old.failures;
+            self.machine.last = old.last_exit;
+            self.machine.last_run = old.last_run_ms.map(Duration::from_millis);
+        }
+        let own = Pid::new(i32::try_from(std::process::id()).unwrap_or(0));
+        let written = self.files.write_syspid(own);
+        self.report(written);
+        if let Some(record) = record.filter(|record| record.boot == self.boot) {
+            self.machine.told = record.told;
+            self.run = record.run;
+        }
+        if let Some(run) = self.run {
+            if let Some(handle) = Handle::of(run.process) {
+                let started = now - process::age(run.process);
+                self.machine = self.machine.adopt(run.process.pid, started);
+                self.adopted = Some(handle);
+                let written = self.files.write_pid(Some(run.process.pid));
+                self.report(written);
+                self.say(
+                    Verbosity::Events,
+                    format_args!(
+                        "its supervisor was gone; process {} goes on",
+                        run.process.pid
+                    ),
+                );
+            } else {
+                let written = self.files.write_pid(None);
+                self.report(written);
+                if matches!(group_of(run).rest(), Rest::Nothing) {
+                    self.run = None;
+                    self.machine.last = Some(Ended::Unknown);
+                } else {
+                    let (machine, effect) = self.machine.adopt_rest(now);
+                    self.machine = machine;
+                    self.perform(effect);
+                }
+            }
+        } else {
+            let written = self.files.write_pid(None);
+            self.report(written);
+        }
+        self.look();
+    }
+
+    fn supervise(&mut self) {
+        let mut wait = Wait::default();
+        loop {
+            self.check_group();
+            while let Some(effect) = self.machine.pursue(clock::now()) {
+                if effect == Effect::Finish {
+                    self.finish();
+                    return;
+                }
+                self.perform(effect);
+            }
+            self.publish();
+            wait.clear();
+            let gate = self.gate.as_ref().map(|gate| wait.add(gate.fd()));
+            let adopted = self
+                .adopted
+                .as_ref()
+                .and_then(|handle| handle.fd().map(|fd| wait.add(fd)));
+            if let Some(fd) = self.member.as_ref().and_then(Handle::fd) {
+                wait.add(fd);
+            }
+            wait.wait(self.limit(adopted.is_some()));
+            if self.faulty {
+                self.restore();
+            }
+            self.take_signals();
+            if gate.is_some_and(|place| wait.is_ready(place)) {
+                self.learn_of_exec();
+            }
+            if self.adopted.as_ref().is_some_and(|handle| !handle.lives()) {
+                self.main_ended(Ended::Unknown);
+            }
+            self.step(Event::Tick);
+        }
+    }
+
+    /// How long to wait at most.
+    fn limit(&self, adopted_is_watched: bool) -> Option<Duration> {
+        let due = self.machine.deadline().map(|at| at.since(clock::now()));
+        let must_look = self.faulty
+            || self.adopted.is_some() && !adopted_is_watched
+            || matches!(self.machine.state, State::Clearing(_))
+                && self.member.as_ref().is_some_and(|m| m.fd().is_none());
+        match due {
+            Some(due) if must_look => Some(due.min(LOOK)),
+            None if must_look => Some(LOOK),
+            due => due,
+        }
+    }
+
+    fn take_signals(&mut self) {
+        let arrived = signals::take();
+        if arrived.has(signals::SIGCHLD) {
+            self.reap();
+        }
+        if arrived.has(signals::SIGALRM) {
+            self.restore();
+            self.look();
+        }
+        if arrived.has(signals::SIGCONT) {
+            self.step(Event::Hurry);
+        }
+        if arrived.has(signals::SIGUSR1) {
+            self.look();
+            self.step(Event::Told(Told::Kill));
+        } else if arrived.has_stop() {
+            self.look();
+            self.step(Event::Told(Told::Stop));
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        if let Some(effect) = self.machine.step(event, clock::now()) {
+            self.perform(effect);
+        }
+    }
+
+    /// Reads the lock.
+    fn look(&mut self) {
+        self.step(Event::Ordered(self.files.read_order()));
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn => self.spawn(),
+            Effect::Terminate(pid) => {
+                // on record before it is done, so that a successor goes on with it
+                self.record();
+                self.signal_main(pid, &[signals::SIGTERM, signals::SIGCONT]);
+            }
+            Effect::Kill(pid) => {
+                self.record();
+                self.signal_main(pid, &[signals::SIGKILL]);
+            }
+            Effect::TerminateGroup if self.group_signalled => {}
+            Effect::TerminateGroup => self.signal_group(&[signals::SIGTERM, signals::SIGCONT]),
+            Effect::KillGroup => self.signal_group(&[signals::SIGKILL]),
+            Effect::Save(order) => {
+                self.record();
+                let saved = self.files.write_order(order);
+                self.saved(saved);
+            }
+            Effect::RemoveLock => {
+                let removed = self.files.remove_restart();
+                self.saved(removed);
+            }
+            Effect::Finish => {}
+        }
+    }
+
+    fn saved(&mut self, result: Result<(), Fault>) {
+        let event = Event::Saved(result.is_ok());
+        self.report(result);
+        self.step(event);
+    }
+
+    fn spawn(&mut self) {
+        let now = clock::now();
+        let name = Path::new(self.options.name.as_os_str());
+        match entry::look(&self.options.sysdir, name, self.options.owner_check) {
+            Entry::Service(_) => {}
+            Entry::Missing => return self.refuse("it is not in the service directory".to_owned()),
+            Entry::Refused(refusal) => return self.refuse(refusal.to_string()),
+        }
+        let waiting = match service::fork(&self.path, &self.context) {
+            Ok(waiting) => waiting,
+            Err(errno) => {
+                self.report(Err(Fault::of(
+                    "make a process for",
+                    service_path(&self.path),
+                )(errno)));
+                return self.step(Event::NotSpawned(errno as i32));
+            }
+        };
+        let (pid, group) = (waiting.pid, waiting.group);
+        self.run = Some(Run {
+            process: process::identify(pid),
+            group,
+            session: group::own_session(),
+        });
+        self.recorded = None;
+        if let Err(fault) = self.files.write_record(&self.to_record()) {
+            // the gate closes, and the child exits
+            drop(waiting);
+            self.run = None;
+            let errno = fault.errno as i32;
+            self.report(Err(fault));
+            return self.step(Event::NotSpawned(errno));
+        }
+        self.recorded = Some(self.to_record());
+        self.exec_error = None;
+        self.reason = None;
+        self.group_signalled = false;
+        if let Some(effect) = self.machine.step(Event::Spawned(pid), now) {
+            self.perform(effect);
+        }
+        self.files.remove_ready();
+        let written = self.files.write_pid(Some(pid));
+        self.report(written);
+        self.publish();
+        self.gate = Some(waiting.release());
+        self.say(Verbosity::All, format_args!("started, process {pid}"));
+    }
+
+    fn refuse(&mut self, reason: String) {
+        if self.reason.as_ref() != Some(&reason) {
+            self.say(Verbosity::Errors, format_args!("not started: {reason}"));
+        }
+        self.reason = Some(reason);
+        self.step(Event::Refused);
+    }
+
+    /// The gate tells that the service executes, or why it does not.
+    fn learn_of_exec(&mut self) {
+        let Some(gate) = self.gate.take() else { return };
+        self.exec_error = gate.error();
+        if self.exec_error.is_none() && self.main_lives() {
+            self.step(Event::Executed);
+        }
+    }
+
+    /// Whether our child, the main process, has not ended yet.
+    fn main_lives(&self) -> bool {
+        reap::next_dead().is_none_or(|dead| Pid::new(dead.pid) != self.machine.main())
+    }
+
+    fn reap(&mut self) {
+        while let Some(dead) = reap::next_dead() {
+            let main = self.machine.main().filter(|_| self.adopted.is_none());
+            if main.is_some_and(|main| main.raw() == dead.pid) {
+                self.main_ended(dead.ended);
+            } else {
+                reap::reap(dead.pid);
+            }
+        }
+    }
+
+    /// The main process has ended; if it is our child, it is not reaped yet.
+    fn main_ended(&mut self, ended: Ended) {
+        let Some(pid) = self.machine.main() else {
+            return;
+        };
+        // before the number can become somebody else's
+        let removed = self.files.write_pid(None);
+        self.report(removed);
+        if self.gate.is_some() {
+            self.learn_of_exec();
+        }
+        let group = self.run.map(group_of);
+        if self.adopted.take().is_none() {
+            let signals = [signals::SIGTERM, signals::SIGCONT];
+            self.group_signalled =
+                group.is_some_and(|group| group.signal_with_member(pid, &signals));
+            reap::reap(pid.raw());
+        }
+        self.look();
+        let left = group.is_some_and(|group| !matches!(group.rest(), Rest::Nothing));
+        if !left {
+            self.run = None;
+        }
+        match self.exec_error.take() {
+            Some(libc::ETXTBSY) => self.refuse("it is still being written".to_owned()),
+            Some(errno) => {
+                self.step(Event::Ended(Ended::Exec(errno), left));
+                self.tell_of_end();
+            }
+            None => {
+                self.step(Event::Ended(ended, left));
+                self.tell_of_end();
+            }
+        }
+    }
+
+    /// While what is left behind is being ended: whether it is gone, and by what its end is told.
+    fn check_group(&mut self) {
+        if !matches!(self.machine.state, State::Clearing(_)) {
+            return;
+        }
+        if self.member.as_ref().is_some_and(Handle::lives) {
+            return;
+        }
+        self.member = None;
+        match self.run.map(|run| group_of(run).rest()) {
+            None | Some(Rest::Nothing) => {
+                self.run = None;
+                self.step(Event::Cleared);
+            }
+            Some(Rest::Member(handle)) => self.member = Some(handle),
+            Some(Rest::Children | Rest::Unknown) => {}
+        }
+    }
+
+    fn signal_main(&mut self, pid: Pid, signals: &[i32]) {
+        for signal in signals {
+            let sent = match &self.adopted {
+                Some(handle) => handle.signal(*signal),
+                None => process::kill(pid, *signal),
+            };
+            if let Err(errno) = sent.or_else(|errno| {
+                if errno == nix::errno::Errno::ESRCH {
+                    Ok(())
+                } else {
+                    Err(errno)
+                }
+            }) {
+                self.report(Err(Fault::of("signal", service_path(&self.path))(errno)));
+            }
+        }
+    }
+
+    fn signal_group(&mut self, signals: &[i32]) {
+        if let Some(Err(errno)) = self.run.map(|run| group_of(run).signal(signals)) {
+            if errno != nix::errno::Errno::ESRCH {
+                self.report(Err(Fault::of(
+                    "end what is left of",
+                    service_path(&self.path),
+                )(errno)));
+            }
+        }
+    }
+
+    fn to_record(&self) -> Record {
+        Record {
+            boot: self.boot,
+            run: self.run,
+            told: self.machine.told,
+        }
+    }
+
+    /// Brings the record up to date, if it is not.
+    fn record(&mut self) {
+        let record = self.to_record();
+        if self.recorded != Some(record) {
+            let written = self.files.write_record(&record);
+            if written.is_ok() {
+                self.recorded = Some(record);
+            }
+            self.report(written);
+        }
+    }
+
+    /// Puts back what others have taken away.
+    fn restore(&mut self) {
+        let restored =
+            self.files
+                .restore(&self.options.rundir, &self.options.name, &self.to_record());
+        self.report(restored);
+    }
+
+    /// Brings record and status up to date.
+    fn publish(&mut self) {
+        self.record();
+        if self.since.0 != self.machine.since {
+            let ago = clock::now().since(self.machine.since).as_secs();
+            self.since = (self.machine.since, clock::wall().saturating_sub(ago));
+        }
+        let status = self.status();
+        let written = self.files.write_status(&status);
+        self.report(written);
+    }
+
+    fn status(&self) -> Status {
+        let machine = &self.machine;
+        let phase = match machine.state {
+            State::Down => Phase::Down,
+            State::Starting(_) => Phase::Starting,
+            State::Up(_) => Phase::Up,
+            State::Stopping(..) => Phase::Stopping,
+            State::Clearing(_) => Phase::Clearing,
+            State::Backoff(_) => Phase::Backoff,
+            State::Refused => Phase::Refused,
+        };
+        let (since_ms, since) = self.since;
+        let mut status = Status::new(phase, since, since_ms, self.boot.as_str().to_owned());
+        let main: Option<Process> = self
+            .run
+            .map(|run| run.process)
+            .filter(|_| machine.main().is_some());
+        status.pid = main.map(|main| main.pid);
+        status.start_time = main.map(|main| main.start);
+        status.starts = machine.starts;
+        status.failures = machine.failures;
+        status.last_exit = machine.last;
+        status.last_run_ms = machine
+            .last_run
+            .map(|run| u64::try_from(run.as_millis()).unwrap_or(u64::MAX));
+        if let State::Backoff(at) = machine.state {
+            status.next_try_ms = Some(at);
+        }
+        status.order = machine.order.map(|order| order.word().to_owned());
+        status.reason.clone_from(&self.reason);
+        status
+    }
+
+    /// Says how a run has ended, and what happens now, unless it was asked for.
+    fn tell_of_end(&self) {
+        let Some(last) = self.machine.last else {
+            return;
+        };
+        let ended = last.in_words();
+        let run = self.machine.last_run.unwrap_or_default().as_secs_f32();
+        match self.machine.state {
+            State::Backoff(at) => {
+                let wait = at.since(clock::now()).as_secs_f32();
+                if wait > 0.0 {
+                    let failures = self.machine.failures;
+                    self.say(
+                        Verbosity::Events,
+                        format_args!("{ended} after {run:.1} s, {failures} times in a row; tried again in {wait:.1} s"),
+                    );
+                } else {
+                    self.say(
+                        Verbosity::Events,
+                        format_args!("{ended} after {run:.1} s; started again"),
+                    );
+                }
+            }
+            State::Clearing(_) => {
+                self.say(
+                    Verbosity::Events,
+                    format_args!("{ended} after {run:.1} s; what it left behind is ended"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        self.run = None;
+        self.machine.told = None;
+        self.publish();
+        let removed = self
+            .files
+            .write_pid(None)
+            .and_then(|()| self.files.write_syspid(None));
+        self.report(removed);
+        self.say(Verbosity::All, format_args!("down"));
+    }
+
+    /// Reports what the system refused, once until all works again.
+    fn report(&mut self, result: Result<(), Fault>) {
+        if let Err(fault) = result {
+            if !self.faulty {
+                self.say(
+                    Verbosity::Errors,
+                    format_args!("{fault}; it is tried again"),
+                );
+            }
+            self.faulty = true;
+        }
+    }
+
+    fn say(&self, least: Verbosity, what: std::fmt::Arguments<'_>) {
+        if self.options.verbosity >= least {
+            message::say(format_args!("sysmgr: {}: {what}", self.options.name));
+        }
+    }
+}
+
+fn group_of(run: Run) -> Group {
+    Group {
+        id: run.group,
+        session: run.session,
+    }
+}
+
+fn service_path(path: &CString) -> &Path {
+    use std::os::unix::ffi::OsStrExt;
+    Path::new(OsStr::from_bytes(path.as_bytes()))
+}

@@ -1,0 +1,206 @@
+//! The files of one service in the run directory, and keeping them as they should be.
+
+use std::path::Path;
+
+use crate::service::files;
+use crate::service::name::Name;
+use crate::service::order::Order;
+use crate::service::pid::Pid;
+use crate::service::record::Record;
+use crate::service::status::Status;
+use crate::sys::fault::Fault;
+use crate::sys::files::{Dir, Stamp};
+use crate::sys::owner::{Claim, Owner};
+
+/// The directory of a service, under our lock.
+#[derive(Debug)]
+pub struct Files {
+    dir: Dir,
+    owner: Owner,
+    /// What was written last, to see whether it is still there.
+    pid: Written,
+    syspid: Written,
+    status: Written,
+}
+
+/// A file that we have written.
+#[derive(Debug, Default)]
+struct Written {
+    content: Option<Vec<u8>>,
+    stamp: Option<Stamp>,
+}
+
+/// What came of taking over a service.
+#[allow(clippy::large_enum_variant)] // made once, taken apart at once
+pub enum Opened {
+    /// It is ours, with what our predecessor had on record.
+    Ours(Files, Option<Record>),
+    /// Another runsyssv has it: its process id, 0 if that is not known.
+    Held(i32),
+}
+
+impl Files {
+    /// Takes over the service `name` of `rundir`, both made as needed.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn open(rundir: &Path, name: &Name) -> Result<Opened, Fault> {
+        let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
+        Ok(match Owner::claim(&dir)? {
+            Claim::Held(pid) => Opened::Held(pid),
+            Claim::Ours(owner, record) => {
+                let none = Written::default;
+                Opened::Ours(
+                    Self {
+                        dir,
+                        owner,
+                        pid: none(),
+                        syspid: none(),
+                        status: none(),
+                    },
+                    record,
+                )
+            }
+        })
+    }
+
+    /// Puts back what was removed or changed by others; `record` is what has to stand in `.owner`.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn restore(&mut self, rundir: &Path, name: &Name, record: &Record) -> Result<(), Fault> {
+        if !self.dir.is_in_place() || !self.owner.is_in(&self.dir) {
+            let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
+            match Owner::claim(&dir)? {
+                Claim::Ours(owner, _) => (self.dir, self.owner) = (dir, owner),
+                Claim::Held(_) => {
+                    let tried = "take back the lock, which another process has, of";
+                    return Err(Fault::of(tried, dir.path().join(files::OWNER))(
+                        nix::errno::Errno::EAGAIN,
+                    ));
+                }
+            }
+        }
+        self.write_record(record)?;
+        self.pid.restore(&self.dir, files::PID)?;
+        self.syspid.restore(&self.dir, files::SYSPID)?;
+        self.status.restore(&self.dir, files::STATUS)
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// What the system refused: the service must not be let go then.
+    pub fn write_record(&self, record: &Record) -> Result<(), Fault> {
+        self.owner
+            .write(record)
+            .map_err(Fault::of("write", self.dir.path().join(files::OWNER)))
+    }
+
+    /// Writes, or removes, the process id of the service.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_pid(&mut self, pid: Option<Pid>) -> Result<(), Fault> {
+        self.pid.set(&self.dir, files::PID, pid.map(line))
+    }
+
+    /// Writes, or removes, the process id of this runsyssv.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_syspid(&mut self, pid: Option<Pid>) -> Result<(), Fault> {
+        self.syspid.set(&self.dir, files::SYSPID, pid.map(line))
+    }
+
+    /// Writes the status, unless it says that already.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_status(&mut self, status: &Status) -> Result<(), Fault> {
+        let content = status.to_string().into_bytes();
+        if self.status.stamp.is_some() && self.status.content.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        self.status.set(&self.dir, files::STATUS, Some(content))
+    }
+
+    /// The status that our predecessor has left.
+    #[must_use]
+    pub fn read_status(&self) -> Option<Status> {
+        Status::decode(self.dir.read(files::STATUS, &mut [0; 4096])?)
+    }
+
+    /// Removes the ready file, which the next run has to make anew.
+    pub fn remove_ready(&self) {
+        if self.dir.has(files::READY) {
+            let _ = self.dir.remove(files::READY);
+        }
+    }
+
+    /// What the lock says; nothing if there is none.
+    #[must_use]
+    pub fn read_order(&self) -> Option<Order> {
+        self.dir.read(files::LOCK, &mut [0; 64]).map(Order::parse)
+    }
+
+    /// Has the lock say `order`: `ran` in the place of `once`; anything else unless there is a
+    /// lock, but for one that would start the service again.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_order(&self, order: Order) -> Result<(), Fault> {
+        let content = format!("{}\n", order.word());
+        let once = |text: &[u8]| Order::parse(text) == Order::Once;
+        let starting = |text: &[u8]| Order::parse(text).starts();
+        if order == Order::Ran {
+            self.dir
+                .replace_if(files::LOCK, once, content.as_bytes())
+                .map(drop)
+        } else if self.dir.make_file(files::LOCK, content.as_bytes())? {
+            Ok(())
+        } else {
+            self.dir
+                .replace_if(files::LOCK, starting, content.as_bytes())
+                .map(drop)
+        }
+    }
+
+    /// Removes the lock if it still has an order to restart.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn remove_restart(&self) -> Result<(), Fault> {
+        self.dir
+            .remove_if(files::LOCK, |text| Order::parse(text) == Order::Restart)
+            .map(drop)
+    }
+}
+
+impl Written {
+    fn set(&mut self, dir: &Dir, name: &str, content: Option<Vec<u8>>) -> Result<(), Fault> {
+        self.stamp = None;
+        self.content = content;
+        match &self.content {
+            Some(content) => {
+                dir.replace(name, content)?;
+                self.stamp = dir.stamp(name);
+                Ok(())
+            }
+            None => dir.remove(name),
+        }
+    }
+
+    fn restore(&mut self, dir: &Dir, name: &str) -> Result<(), Fault> {
+        let there = dir.stamp(name);
+        if self.content.is_some() == there.is_some() && self.stamp == there {
+            return Ok(());
+        }
+        let content = self.content.take();
+        self.set(dir, name, content)
+    }
+}
+
+fn line(pid: Pid) -> Vec<u8> {
+    format!("{pid}\n").into_bytes()
+}

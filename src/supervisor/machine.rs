@@ -1,0 +1,486 @@
+//! What a supervisor does next: pure decisions, without clock, file or process.
+//!
+//! # The model
+//!
+//! A service *is* in one of seven states, and somebody *wants* something of it. The two stand apart:
+//!
+//! - What is: [`State`]. A process is there in `Starting` (made, let go, not known to execute the
+//!   service yet), `Up` and `Stopping`. In `Clearing` the main process is gone and what it left in its
+//!   group is being ended. In `Backoff`, `Refused` and `Down` there is nothing: in `Backoff` it is
+//!   tried again at a moment, in `Refused` when its file changes.
+//! - What is wanted: the standing order that the lock has (`order`), or what a signal told
+//!   (`told`), which counts for more and is on record until the service is down.
+//!
+//! An event first changes what is or what is wanted ([`Machine::step`] names every pair of state and
+//! event); then [`Machine::pursue`] compares the two and takes the one step that follows. It is
+//! repeated until nothing follows. A supervisor that comes after another's death finds the state from the
+//! record, reads the order, and pursues the same as its predecessor did.
+//!
+//! ```text
+//!             Spawn            Executed
+//!  Down ---------> Starting ------------> Up
+//!   ^ ^               |   \              /  |
+//!   | |               |    v            v   |
+//!   | |               |     Stopping <-'    |
+//!   | |               v        |            v
+//!   | '---- Clearing <-- ended with something left in its group
+//!   |          |               |
+//!   '----------+--- ended -----+----> Backoff ----> Starting
+//! ```
+//!
+//! An order that is carried out is taken back from the lock (`once` becomes `ran`, `restart` is
+//! removed). What could not be written to the lock is remembered as `unsaved`: it counts as if it
+//! stood there, and is tried again.
+
+use std::time::Duration;
+
+use crate::service::ended::Ended;
+use crate::service::moment::Moment;
+use crate::service::order::Order;
+use crate::service::pid::Pid;
+use crate::service::record::Told;
+
+/// How long a supervisor waits before it tries again what the system refused (a fork, a write).
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// The timings that the decisions depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The wait after the second failure in a row; it doubles with each further one.
+    pub delay: Duration,
+    /// The longest wait.
+    pub delay_max: Duration,
+    /// A run of this length forgets all failures.
+    pub stable_after: Duration,
+    /// How long what was left behind has before SIGKILL.
+    pub stop_timeout: Duration,
+}
+
+/// What is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// No process, nothing left of one, nothing due.
+    Down,
+    /// The process exists and may execute the service, or fail to.
+    Starting(Pid),
+    /// The service runs.
+    Up(Pid),
+    /// The main process has been told to end, with which signal.
+    Stopping(Pid, Told),
+    /// The main process is gone; the rest of its group gets SIGKILL at this moment (again).
+    Clearing(Moment),
+    /// Nothing runs; the next start is at this moment.
+    Backoff(Moment),
+    /// Nothing runs; the file can't be a service as it is.
+    Refused,
+}
+
+/// What happens to a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The lock was read; nothing, or this order, stands in it.
+    Ordered(Option<Order>),
+    /// A signal told to stop or kill.
+    Told(Told),
+    /// What was to be written to the lock is there now, or could not be written.
+    Saved(bool),
+    /// A waiting service is to be tried now: its file has changed, what it needs is there, or
+    /// somebody wants it.
+    Hurry,
+    /// The process was made, and let go.
+    Spawned(Pid),
+    /// No process could be made.
+    NotSpawned(i32),
+    /// The file can't be a service as it is, or is just being written.
+    Refused,
+    /// The service executes.
+    Executed,
+    /// The main process has ended, with something left in its group or not.
+    Ended(Ended, bool),
+    /// Nothing is left in the group.
+    Cleared,
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Start the service.
+    Spawn,
+    /// Send the main process SIGTERM and SIGCONT.
+    Terminate(Pid),
+    /// Send the main process SIGKILL.
+    Kill(Pid),
+    /// Send what is left in the group SIGTERM and SIGCONT.
+    TerminateGroup,
+    /// Send what is left in the group SIGKILL.
+    KillGroup,
+    /// Write the order to the lock.
+    Save(Order),
+    /// Remove the lock.
+    RemoveLock,
+    /// The supervisor has nothing to do any more.
+    Finish,
+}
+
+/// A service under supervision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    policy: Policy,
+    /// What is.
+    pub state: State,
+    /// Since when.
+    pub since: Moment,
+    /// What the lock says.
+    pub order: Option<Order>,
+    /// What a signal has told, until it is done.
+    pub told: Option<Told>,
+    /// Whether the lock has been seen since then: its removal takes back what was told.
+    locked: bool,
+    /// What the lock should say (`None`: be gone) and perhaps does not yet, and when writing it is
+    /// tried again.
+    unsaved: Option<(Option<Order>, Moment)>,
+    /// When the running process was started.
+    started: Moment,
+    /// How often the service was started.
+    pub starts: u64,
+    /// How often in a row it ended too soon.
+    pub failures: u32,
+    /// How the last run ended.
+    pub last: Option<Ended>,
+    /// How long it was.
+    pub last_run: Option<Duration>,
+    /// Whether it was to be tried now while it was just starting.
+    hurried: bool,
+}
+
+impl Machine {
+    /// A service of which nothing is there.
+    #[must_use]
+    pub const fn new(policy: Policy, now: Moment) -> Self {
+        Self {
+            policy,
+            state: State::Down,
+            since: now,
+            order: None,
+            told: None,
+            locked: false,
+            unsaved: None,
+            started: now,
+            starts: 0,
+            failures: 0,
+            last: None,
+            last_run: None,
+            hurried: false,
+        }
+    }
+
+    /// A service whose process outlived its supervisor.
+    #[must_use]
+    pub fn adopt(mut self, pid: Pid, started: Moment) -> Self {
+        self.state = State::Up(pid);
+        self.since = started;
+        self.started = started;
+        self
+    }
+
+    /// A service whose main process is gone as well as its supervisor, but not all of its group.
+    #[must_use]
+    pub fn adopt_rest(mut self, now: Moment) -> (Self, Effect) {
+        self.last = Some(Ended::Unknown);
+        let effect = self.clear(now);
+        (self, effect)
+    }
+
+    /// The main process, while there is one.
+    #[must_use]
+    pub const fn main(&self) -> Option<Pid> {
+        match self.state {
+            State::Starting(pid) | State::Up(pid) | State::Stopping(pid, _) => Some(pid),
+            State::Down | State::Clearing(_) | State::Backoff(_) | State::Refused => None,
+        }
+    }
+
+    /// When `Event::Tick` is due, if nothing else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        let state = match self.state {
+            State::Clearing(at) | State::Backoff(at) => Some(at),
+            State::Down
+            | State::Starting(_)
+            | State::Up(_)
+            | State::Stopping(..)
+            | State::Refused => None,
+        };
+        match (state, self.unsaved) {
+            (Some(a), Some((_, b))) => Some(a.min(b)),
+            (a, b) => a.or(b.map(|(_, at)| at)),
+        }
+    }
+
+    /// Takes an event; gives what is to be done at once. `pursue` comes next.
+    pub fn step(&mut self, event: Event, now: Moment) -> Option<Effect> {
+        use State::{Backoff, Clearing, Down, Refused, Starting, Stopping, Up};
+        match (event, self.state) {
+            (Event::Ordered(order), _) => {
+                self.ordered(order, now);
+                None
+            }
+            (Event::Told(told), _) => {
+                self.told = self.told.max(Some(told));
+                self.locked = self.order.is_some();
+                // an order that would start it again is another's wish by now
+                let save = self.order.is_none_or(Order::starts);
+                save.then(|| {
+                    self.save(
+                        Some(if told == Told::Kill {
+                            Order::Kill
+                        } else {
+                            Order::Stop
+                        }),
+                        now,
+                    )
+                })
+            }
+            (Event::Saved(saved), _) => {
+                if saved {
+                    self.unsaved = None;
+                    self.locked = self.order.is_some();
+                }
+                None
+            }
+            (Event::Hurry, Backoff(_) | Refused) => {
+                self.hurry(now);
+                None
+            }
+            (Event::Hurry, Starting(_) | Up(_)) => {
+                self.failures = 0;
+                self.hurried = true;
+                None
+            }
+            (Event::Hurry, Down | Stopping(..) | Clearing(_)) => None,
+            (Event::Spawned(pid), Down | Backoff(_) | Refused) => {
+                self.starts += 1;
+                self.started = now;
+                self.hurried = false;
+                self.enter(Starting(pid), now);
+                None
+            }
+            (Event::NotSpawned(errno), Down | Backoff(_) | Refused) => {
+                self.last = Some(Ended::Fork(errno));
+                self.last_run = None;
+                self.enter(Backoff(now + RETRY), now);
+                None
+            }
+            (Event::Refused, Down | Backoff(_) | Refused | Starting(_) | Stopping(..)) => {
+                // the file may have become another while it was tried
+                let tried_in_vain = matches!(self.state, Starting(_)) && self.hurried;
+                self.enter(if tried_in_vain { Backoff(now) } else { Refused }, now);
+                None
+            }
+            (Event::Executed, Starting(pid)) => {
+                self.enter(Up(pid), now);
+                None
+            }
+            (Event::Ended(ended, left), Starting(_) | Up(_) | Stopping(..)) => {
+                self.ended(ended, left, now)
+            }
+            (Event::Cleared, Clearing(_)) => {
+                self.settle(now);
+                None
+            }
+            (Event::Tick, Clearing(at)) if at <= now => {
+                self.state = Clearing(now + RETRY);
+                Some(Effect::KillGroup)
+            }
+            (
+                Event::Tick,
+                Down | Starting(_) | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused,
+            ) => self
+                .unsaved
+                .filter(|(_, at)| *at <= now)
+                .map(|(order, _)| self.save(order, now)),
+            // seen too late, or impossible: there is a process already, or there is none
+            (Event::Executed, Down | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused)
+            | (
+                Event::Spawned(_) | Event::NotSpawned(_),
+                Starting(_) | Up(_) | Stopping(..) | Clearing(_),
+            )
+            | (Event::Refused, Up(_) | Clearing(_))
+            | (Event::Ended(..), Down | Clearing(_) | Backoff(_) | Refused)
+            | (Event::Cleared, Down | Starting(_) | Up(_) | Stopping(..) | Backoff(_) | Refused) => {
+                None
+            }
+        }
+    }
+
+    /// The next step from what is to what is wanted; to be called until nothing follows.
+    pub fn pursue(&mut self, now: Moment) -> Option<Effect> {
+        use State::{Backoff, Clearing, Down, Refused, Starting, Stopping, Up};
+        let wanted = self.wanted();
+        match self.state {
+            Starting(pid) | Up(pid) => match wanted {
+                Wanted::Stop => {
+                    self.enter(Stopping(pid, Told::Stop), now);
+                    Some(Effect::Terminate(pid))
+                }
+                Wanted::Kill => {
+                    self.enter(Stopping(pid, Told::Kill), now);
+                    Some(Effect::Kill(pid))
+                }
+                // it has been started: once is done
+                Wanted::Up if self.order == Some(Order::Once) => {
+                    Some(self.save(Some(Order::Ran), now))
+                }
+                Wanted::Up | Wanted::Rest => None,
+            },
+            Stopping(pid, Told::Stop) if wanted == Wanted::Kill => {
+                self.state = Stopping(pid, Told::Kill);
+                Some(Effect::Kill(pid))
+            }
+            Clearing(at) if wanted == Wanted::Kill && at > now + RETRY => {
+                self.state = Clearing(now + RETRY);
+                Some(Effect::KillGroup)
+            }
+            Stopping(..) | Clearing(_) => None,
+            Down | Backoff(_) | Refused => match wanted {
+                Wanted::Up => match self.state {
+                    Refused => None,
+                    Backoff(at) if at > now => None,
+                    _ => Some(Effect::Spawn),
+                },
+                Wanted::Stop if self.order == Some(Order::Restart) && self.told.is_none() => {
+                    self.failures = 0;
+                    self.enter(Down, now);
+                    Some(self.save(None, now))
+                }
+                Wanted::Stop | Wanted::Kill | Wanted::Rest => {
+                    if self.state != Down {
+                        self.enter(Down, now);
+                    }
+                    // what was told is forgotten with us, so it must be in the lock before
+                    self.unsaved.is_none().then_some(Effect::Finish)
+                }
+            },
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        match (self.told, self.order) {
+            (Some(Told::Kill), _) | (_, Some(Order::Kill)) => Wanted::Kill,
+            (Some(Told::Stop), _) => Wanted::Stop,
+            (None, Some(Order::Stop | Order::Shutdown | Order::Gone | Order::Restart)) => {
+                Wanted::Stop
+            }
+            (None, Some(Order::Ran | Order::Hold)) => Wanted::Rest,
+            (None, None | Some(Order::Once)) => Wanted::Up,
+        }
+    }
+
+    /// The main process has ended.
+    fn ended(&mut self, ended: Ended, left: bool, now: Moment) -> Option<Effect> {
+        let run = now.since(self.started);
+        let asked = matches!(self.state, State::Stopping(..));
+        self.last = Some(ended);
+        self.last_run = Some(run);
+        if run >= self.policy.stable_after || asked {
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+        if left {
+            return Some(self.clear(now));
+        }
+        self.settle(now);
+        None
+    }
+
+    /// Begins to end what is left.
+    fn clear(&mut self, now: Moment) -> Effect {
+        let killing = self.wanted() == Wanted::Kill;
+        let wait = if killing {
+            RETRY
+        } else {
+            self.policy.stop_timeout
+        };
+        self.enter(State::Clearing(now + wait), now);
+        if killing {
+            Effect::KillGroup
+        } else {
+            Effect::TerminateGroup
+        }
+    }
+
+    /// Nothing of the last run is there any more.
+    fn settle(&mut self, now: Moment) {
+        self.enter(State::Backoff(now + self.delay()), now);
+    }
+
+    /// The first failure costs no time; each further one twice that of the one before.
+    fn delay(&self) -> Duration {
+        match self.failures {
+            0 | 1 => Duration::ZERO,
+            n => self
+                .policy
+                .delay
+                .saturating_mul(1 << (n - 2).min(20))
+                .min(self.policy.delay_max),
+        }
+    }
+
+    fn enter(&mut self, state: State, now: Moment) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// What the lock says was read.
+    fn ordered(&mut self, order: Option<Order>, now: Moment) {
+        match (self.unsaved, order) {
+            // what a signal has told goes before what it could not replace yet
+            (Some(_), _) if self.told.is_some() => return,
+            // taken back already, but for the writing
+            (Some((Some(Order::Ran), _)), Some(Order::Once))
+            | (Some((None, _)), Some(Order::Restart)) => return,
+            _ => self.unsaved = None,
+        }
+        self.locked |= order.is_some();
+        if order.is_none() && self.locked {
+            // who removes the lock wants it to run, whatever a signal said before
+            self.told = None;
+            self.locked = false;
+        }
+        self.order = order;
+        if order.is_some_and(Order::starts) {
+            self.hurry(now);
+        }
+    }
+
+    /// Waits no longer.
+    fn hurry(&mut self, now: Moment) {
+        if matches!(self.state, State::Backoff(_) | State::Refused) {
+            self.failures = 0;
+            self.enter(State::Backoff(now), now);
+        }
+    }
+
+    /// Has the lock say `order`, or removed.
+    fn save(&mut self, order: Option<Order>, now: Moment) -> Effect {
+        self.order = order;
+        self.unsaved = Some((order, now + RETRY));
+        order.map_or(Effect::RemoveLock, Effect::Save)
+    }
+}
+
+/// What order and signals come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A process.
+    Up,
+    /// Nothing new: what runs may run.
+    Rest,
+    /// No process, by SIGTERM.
+    Stop,
+    /// No process, by SIGKILL.
+    Kill,
+}
