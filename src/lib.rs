@@ -1,6 +1,8 @@
 //! sysmgr keeps the processes of a service directory alive unless they are explicitly stopped.
 
+pub mod cli;
 pub mod service;
 pub mod settings;
+pub mod startup;
 pub mod supervisor;
 pub mod sys;
