@@ -29,9 +29,7 @@ fn build() -> Result<(), String> {
     let root = directory_variable("CARGO_MANIFEST_DIR")?.join("config.toml");
     println!("cargo::rerun-if-changed=config.toml");
     println!("cargo::rerun-if-env-changed=SYSMGR_CONFIG");
-    let overlay = env::var_os("SYSMGR_CONFIG")
-        .filter(|name| !name.is_empty())
-        .map(PathBuf::from);
+    let overlay = env::var_os("SYSMGR_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
     if let Some(overlay) = &overlay {
         let shown = overlay.to_str().filter(|name| !name.contains('\n'));
         let name = shown.ok_or("SYSMGR_CONFIG: the path must be UTF-8, without a newline")?;
@@ -39,12 +37,7 @@ fn build() -> Result<(), String> {
     }
 
     let settings = config::load(&root, overlay.as_deref())?;
-    build_print::custom_println!(
-        "Configuration",
-        cyan,
-        "{}",
-        overlay.unwrap_or(root).display()
-    );
+    build_print::custom_println!("Configuration", cyan, "{}", overlay.unwrap_or(root).display());
     for line in config::as_toml(&settings) {
         build_print::println!("       {line}");
     }
@@ -54,9 +47,7 @@ fn build() -> Result<(), String> {
 }
 
 fn directory_variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("{name} is not set: build with cargo"))
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set: build with cargo"))
 }
 
 fn write(path: &Path, contents: &str) -> Result<(), String> {

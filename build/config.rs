@@ -57,12 +57,11 @@ pub fn load(root: &Path, overlay: Option<&Path>) -> Result<Settings, String> {
 fn settings(layers: &[Layer]) -> Result<Settings, String> {
     let prefix = directory(layers, "prefix", |f| f.prefix.as_ref())?;
     let below = |rest: &str| format!("{}/{rest}", prefix.value.trim_end_matches('/'));
-    let installed =
-        |key, value: fn(&File) -> Option<&Value>, rest| match directory(layers, key, value) {
-            Err(Wrong::Missing(_)) => Ok(below(rest)),
-            Err(Wrong::Value(message)) => Err(message),
-            Ok(directory) => Ok(directory.value),
-        };
+    let installed = |key, value: fn(&File) -> Option<&Value>, rest| match directory(layers, key, value) {
+        Err(Wrong::Missing(_)) => Ok(below(rest)),
+        Err(Wrong::Value(message)) => Err(message),
+        Ok(directory) => Ok(directory.value),
+    };
     let bin_dir = installed("bin_dir", |f| f.bin_dir.as_ref(), "bin")?;
     let man_dir = installed("man_dir", |f| f.man_dir.as_ref(), "share/man")?;
 
@@ -77,12 +76,8 @@ fn settings(layers: &[Layer]) -> Result<Settings, String> {
         ));
     }
 
-    let delay = time(layers, settings::RESTART_DELAY, |f| {
-        f.restart_delay_ms.as_ref()
-    })?;
-    let longest = time(layers, settings::RESTART_DELAY_MAX, |f| {
-        f.restart_delay_max_ms.as_ref()
-    })?;
+    let delay = time(layers, settings::RESTART_DELAY, |f| f.restart_delay_ms.as_ref())?;
+    let longest = time(layers, settings::RESTART_DELAY_MAX, |f| f.restart_delay_max_ms.as_ref())?;
     if longest.value < delay.value {
         return Err(format!(
             "{}: restart_delay_max_ms = {} is less than restart_delay_ms = {} (in {}): it must be at least that",
@@ -101,43 +96,20 @@ fn settings(layers: &[Layer]) -> Result<Settings, String> {
         man_dir: Cow::Owned(man_dir),
         restart_delay_ms: delay.value,
         restart_delay_max_ms: longest.value,
-        stable_after_ms: time(layers, settings::STABLE_AFTER, |f| {
-            f.stable_after_ms.as_ref()
-        })?
-        .value,
-        stop_timeout_ms: time(layers, settings::STOP_TIMEOUT, |f| {
-            f.stop_timeout_ms.as_ref()
-        })?
-        .value,
-        shutdown_timeout_ms: time(layers, settings::SHUTDOWN_TIMEOUT, |f| {
-            f.shutdown_timeout_ms.as_ref()
-        })?
-        .value,
+        stable_after_ms: time(layers, settings::STABLE_AFTER, |f| f.stable_after_ms.as_ref())?.value,
+        stop_timeout_ms: time(layers, settings::STOP_TIMEOUT, |f| f.stop_timeout_ms.as_ref())?.value,
+        shutdown_timeout_ms: time(layers, settings::SHUTDOWN_TIMEOUT, |f| f.shutdown_timeout_ms.as_ref())?.value,
         settle_ms: time(layers, settings::SETTLE, |f| f.settle_ms.as_ref())?.value,
         rescan_ms: time(layers, settings::RESCAN, |f| f.rescan_ms.as_ref())?.value,
-        owner_check: flag(layers, settings::OWNER_CHECK_KEY, |f| {
-            f.owner_check.as_ref()
-        })?,
+        owner_check: flag(layers, settings::OWNER_CHECK_KEY, |f| f.owner_check.as_ref())?,
     })
 }
 
 fn read(path: &Path) -> Result<File, String> {
-    let text =
-        fs::read_to_string(path).map_err(|e| format!("{}: cannot be read: {e}", path.display()))?;
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: cannot be read: {e}", path.display()))?;
     toml::from_str(&text).map_err(|e| {
-        let line = e.span().map_or(1, |s| {
-            text.as_bytes()
-                .iter()
-                .take(s.start)
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1
-        });
-        format!(
-            "{}: line {line}: {}",
-            path.display(),
-            e.message().trim_end()
-        )
+        let line = e.span().map_or(1, |s| text.as_bytes().iter().take(s.start).filter(|b| **b == b'\n').count() + 1);
+        format!("{}: line {line}: {}", path.display(), e.message().trim_end())
     })
 }
 
@@ -157,23 +129,14 @@ impl From<Wrong> for String {
     }
 }
 
-fn find<'a>(
-    layers: &'a [Layer],
-    key: &str,
-    value: fn(&File) -> Option<&Value>,
-) -> Result<Found<'a, &'a Value>, Wrong> {
+fn find<'a>(layers: &'a [Layer], key: &str, value: fn(&File) -> Option<&Value>) -> Result<Found<'a, &'a Value>, Wrong> {
     for (file, contents) in layers {
         if let Some(value) = value(contents) {
             return Ok(Found { value, file });
         }
     }
-    let root = layers
-        .last()
-        .map_or(Path::new("config.toml"), |l| l.0)
-        .display();
-    Err(Wrong::Missing(format!(
-        "{root}: {key} is missing: only bin_dir and man_dir may be left out"
-    )))
+    let root = layers.last().map_or(Path::new("config.toml"), |l| l.0).display();
+    Err(Wrong::Missing(format!("{root}: {key} is missing: only bin_dir and man_dir may be left out")))
 }
 
 fn directory<'a>(
@@ -184,50 +147,29 @@ fn directory<'a>(
     let Found { value, file } = find(layers, key, value)?;
     let wrong = |what: &str| {
         let shown = show(value);
-        Wrong::Value(format!(
-            "{}: {key} = {shown} {what}, as in {key} = \"/some/directory\"",
-            file.display()
-        ))
+        Wrong::Value(format!("{}: {key} = {shown} {what}, as in {key} = \"/some/directory\"", file.display()))
     };
     let Value::String(text) = value else {
         return Err(wrong("is no string: it takes an absolute directory"));
     };
     if !text.starts_with('/') {
-        return Err(wrong(
-            "is not absolute: the directory must begin with a slash",
-        ));
+        return Err(wrong("is not absolute: the directory must begin with a slash"));
     }
     if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return Err(wrong(
-            "holds a newline or something else that is not printable ASCII: the directory must not",
-        ));
+        return Err(wrong("holds a newline or something else that is not printable ASCII: the directory must not"));
     }
     if text.split('/').any(|part| part == "..") {
         return Err(wrong("holds \"..\": the directory must be written without"));
     }
-    let parts: Vec<&str> = text
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.is_empty() && key != "prefix" {
-        return Err(wrong(
-            "is the root directory: it takes a directory below it",
-        ));
+        return Err(wrong("is the root directory: it takes a directory below it"));
     }
-    Ok(Found {
-        value: format!("/{}", parts.join("/")),
-        file,
-    })
+    Ok(Found { value: format!("/{}", parts.join("/")), file })
 }
 
-fn time<'a>(
-    layers: &'a [Layer],
-    time: Time,
-    value: fn(&File) -> Option<&Value>,
-) -> Result<Found<'a, u32>, String> {
-    let Time {
-        key, least, most, ..
-    } = time;
+fn time<'a>(layers: &'a [Layer], time: Time, value: fn(&File) -> Option<&Value>) -> Result<Found<'a, u32>, String> {
+    let Time { key, least, most, .. } = time;
     let Found { value, file } = find(layers, key, value)?;
     let wrong = |what: &str| {
         let shown = show(value);
@@ -240,10 +182,7 @@ fn time<'a>(
         return Err(wrong("is no whole number"));
     };
     match u32::try_from(*number) {
-        Ok(number) if (least..=most).contains(&number) => Ok(Found {
-            value: number,
-            file,
-        }),
+        Ok(number) if (least..=most).contains(&number) => Ok(Found { value: number, file }),
         _ => Err(wrong("is out of range")),
     }
 }
@@ -252,11 +191,7 @@ fn flag(layers: &[Layer], key: &str, value: fn(&File) -> Option<&Value>) -> Resu
     let Found { value, file } = find(layers, key, value)?;
     match value {
         Value::Boolean(flag) => Ok(*flag),
-        other => Err(format!(
-            "{}: {key} = {} is neither true nor false (without quotes)",
-            file.display(),
-            show(other)
-        )),
+        other => Err(format!("{}: {key} = {} is neither true nor false (without quotes)", file.display(), show(other))),
     }
 }
 
@@ -292,13 +227,11 @@ pub fn as_source(settings: &Settings) -> String {
 
 /// The settings as lines of `config.toml`.
 pub fn as_toml(settings: &Settings) -> impl Iterator<Item = String> {
-    entries(settings)
-        .into_iter()
-        .map(|(key, value)| match value {
-            Entry::Text(text) => format!("{key} = {text:?}"),
-            Entry::Number(number) => format!("{key} = {number}"),
-            Entry::Flag(flag) => format!("{key} = {flag}"),
-        })
+    entries(settings).into_iter().map(|(key, value)| match value {
+        Entry::Text(text) => format!("{key} = {text:?}"),
+        Entry::Number(number) => format!("{key} = {number}"),
+        Entry::Flag(flag) => format!("{key} = {flag}"),
+    })
 }
 
 /// A value of one of the kinds that the configuration has.
@@ -320,26 +253,11 @@ pub fn entries(settings: &Settings) -> [(&'static str, Entry<'_>); 13] {
         ("prefix", Entry::Text(&settings.prefix)),
         ("bin_dir", Entry::Text(&settings.bin_dir)),
         ("man_dir", Entry::Text(&settings.man_dir)),
-        (
-            settings::RESTART_DELAY.key,
-            Entry::Number(settings.restart_delay_ms),
-        ),
-        (
-            settings::RESTART_DELAY_MAX.key,
-            Entry::Number(settings.restart_delay_max_ms),
-        ),
-        (
-            settings::STABLE_AFTER.key,
-            Entry::Number(settings.stable_after_ms),
-        ),
-        (
-            settings::STOP_TIMEOUT.key,
-            Entry::Number(settings.stop_timeout_ms),
-        ),
-        (
-            settings::SHUTDOWN_TIMEOUT.key,
-            Entry::Number(settings.shutdown_timeout_ms),
-        ),
+        (settings::RESTART_DELAY.key, Entry::Number(settings.restart_delay_ms)),
+        (settings::RESTART_DELAY_MAX.key, Entry::Number(settings.restart_delay_max_ms)),
+        (settings::STABLE_AFTER.key, Entry::Number(settings.stable_after_ms)),
+        (settings::STOP_TIMEOUT.key, Entry::Number(settings.stop_timeout_ms)),
+        (settings::SHUTDOWN_TIMEOUT.key, Entry::Number(settings.shutdown_timeout_ms)),
         (settings::SETTLE.key, Entry::Number(settings.settle_ms)),
         (settings::RESCAN.key, Entry::Number(settings.rescan_ms)),
         (settings::OWNER_CHECK_KEY, Entry::Flag(settings.owner_check)),

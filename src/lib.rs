@@ -1,6 +1,7 @@
 //! sysmgr keeps the processes of a service directory alive unless they are explicitly stopped.
 
 pub mod cli;
+pub mod manager;
 pub mod service;
 pub mod settings;
 pub mod startup;

@@ -80,32 +80,19 @@ impl fmt::Display for Error {
         match self {
             Self::Empty(origin) => write!(f, "{origin}: the name is empty; it takes a directory"),
             Self::Newline(origin, value) => {
-                write!(
-                    f,
-                    "{origin} {value:?}: a directory can't have a newline in its name here"
-                )
+                write!(f, "{origin} {value:?}: a directory can't have a newline in its name here")
             }
             Self::Same(path) => write!(
                 f,
                 "{} is both service directory and run directory: they must be two (--sysdir, --rundir)",
                 path.display()
             ),
-            Self::Here(origin, value, error) => write!(
-                f,
-                "{origin} {value:?}: the current directory, which it is relative to, can't be found: {error}"
-            ),
-            Self::Time(
-                Time {
-                    variable,
-                    least,
-                    most,
-                    ..
-                },
-                value,
-            ) => write!(
-                f,
-                "{variable}={value:?}: it takes milliseconds, a whole number from {least} to {most}"
-            ),
+            Self::Here(origin, value, error) => {
+                write!(f, "{origin} {value:?}: the current directory, which it is relative to, can't be found: {error}")
+            }
+            Self::Time(Time { variable, least, most, .. }, value) => {
+                write!(f, "{variable}={value:?}: it takes milliseconds, a whole number from {least} to {most}")
+            }
             Self::Delays(delay, longest) => write!(
                 f,
                 "the restart delay of {delay} ms is more than the longest of {longest} ms: set {} or {}",
@@ -113,11 +100,7 @@ impl fmt::Display for Error {
                 settings::RESTART_DELAY_MAX.variable
             ),
             Self::OwnerCheck(value) => {
-                write!(
-                    f,
-                    "{}={value:?}: it takes true or false",
-                    settings::OWNER_CHECK_VARIABLE
-                )
+                write!(f, "{}={value:?}: it takes true or false", settings::OWNER_CHECK_VARIABLE)
             }
         }
     }
@@ -146,33 +129,15 @@ impl Dirs {
                 None => Ok(PathBuf::from(built_in)),
             }
         };
-        let sysdir = one(
-            &given.sysdir,
-            SYSDIR,
-            ["--sysdir", SYSDIR],
-            &built_in.service_dir,
-        )?;
-        let rundir = one(
-            &given.rundir,
-            RUNDIR,
-            ["--rundir", RUNDIR],
-            &built_in.run_dir,
-        )?;
-        if sysdir == rundir {
-            Err(Error::Same(sysdir))
-        } else {
-            Ok(Self { sysdir, rundir })
-        }
+        let sysdir = one(&given.sysdir, SYSDIR, ["--sysdir", SYSDIR], &built_in.service_dir)?;
+        let rundir = one(&given.rundir, RUNDIR, ["--rundir", RUNDIR], &built_in.run_dir)?;
+        if sysdir == rundir { Err(Error::Same(sysdir)) } else { Ok(Self { sysdir, rundir }) }
     }
 }
 
 /// Relative to `here`; without trailing slashes and parts that mean nothing. `..` stays, since what it
 /// means depends on symlinks.
-fn absolute(
-    origin: &'static str,
-    value: &OsStr,
-    here: impl Fn() -> io::Result<PathBuf>,
-) -> Result<PathBuf, Error> {
+fn absolute(origin: &'static str, value: &OsStr, here: impl Fn() -> io::Result<PathBuf>) -> Result<PathBuf, Error> {
     if value.is_empty() {
         return Err(Error::Empty(origin));
     }
@@ -192,10 +157,7 @@ impl Timings {
     ///
     /// # Errors
     /// Which variable is wrong and what would be right.
-    pub fn resolve(
-        variable: impl Fn(&str) -> Option<OsString>,
-        built_in: &Settings,
-    ) -> Result<Self, Error> {
+    pub fn resolve(variable: impl Fn(&str) -> Option<OsString>, built_in: &Settings) -> Result<Self, Error> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let time = |time: Time, built_in: u32| match set(time.variable) {
             None => Ok(built_in),
@@ -282,11 +244,7 @@ pub fn plain(
     };
     let sysdir = directory(sysdir, SYSDIR, &built_in.service_dir)?;
     let rundir = directory(rundir, RUNDIR, &built_in.run_dir)?;
-    (sysdir != rundir).then_some(Supervise {
-        dirs: Dirs { sysdir, rundir },
-        verbosity,
-        service,
-    })
+    (sysdir != rundir).then_some(Supervise { dirs: Dirs { sysdir, rundir }, verbosity, service })
 }
 
 /// A path that is what [`absolute`] would make of it.
@@ -294,9 +252,6 @@ fn plain_path(path: OsString) -> Option<PathBuf> {
     let bytes = path.into_vec();
     let rest = bytes.strip_prefix(b"/")?;
     let plain = !bytes.contains(&b'\n')
-        && (rest.is_empty()
-            || rest
-                .split(|b| *b == b'/')
-                .all(|part| !matches!(part, b"" | b".")));
+        && (rest.is_empty() || rest.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b".")));
     plain.then(|| PathBuf::from(OsString::from_vec(bytes)))
 }

@@ -25,10 +25,7 @@ fn services_that_are_there_at_the_start_are_started() {
         let runsyssv = bed.syspid(name).expect("it has a supervisor");
         let facts = common::facts(pid).expect("it lives");
         assert_eq!(facts.parent, runsyssv);
-        assert_eq!(
-            common::facts(runsyssv).map(|facts| facts.parent),
-            Some(bed.sysmgr())
-        );
+        assert_eq!(common::facts(runsyssv).map(|facts| facts.parent), Some(bed.sysmgr()));
     }
 }
 
@@ -43,28 +40,18 @@ fn a_file_that_is_moved_in_is_started_at_once() {
 fn a_file_that_is_written_in_place_is_started_when_it_is_whole() {
     let bed = TestBed::new().started();
     let path = bed.sysdir.join("slow");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o755)
-        .open(&path)
-        .expect("it can be made");
-    file.write_all(b"#!/bin/sh\necho half >> $BED/log\n")
-        .expect("it can be written");
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path).expect("it can be made");
+    file.write_all(b"#!/bin/sh\necho half >> $BED/log\n").expect("it can be written");
     bed.adjust(&path, 0o755);
     stays("half a script is not run", millis(300), || {
         bed.log().is_empty() && bed.status("slow").is_none_or(|status| status.failures == 0)
     });
-    file.write_all(b"echo whole >> $BED/log\nexec sleep 1000\n")
-        .expect("it can be written");
+    file.write_all(b"echo whole >> $BED/log\nexec sleep 1000\n").expect("it can be written");
     drop(file);
     bed.up("slow");
     assert_eq!(bed.log(), ["half", "whole"]);
     let status = bed.status("slow").expect("it has a status");
-    assert_eq!(
-        (status.starts, status.failures, status.last_exit),
-        (1, 0, None)
-    );
+    assert_eq!((status.starts, status.failures, status.last_exit), (1, 0, None));
 }
 
 #[test]
@@ -73,24 +60,12 @@ fn a_service_that_is_being_written_when_it_would_be_started_again_waits_for_that
     bed.service("busy", SLEEPER);
     let pid = bed.up("busy");
     let path = bed.sysdir.join("busy");
-    let mut file = fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .expect("it can be opened");
+    let mut file = fs::OpenOptions::new().append(true).open(&path).expect("it can be opened");
     kill(pid, Signal::SIGKILL);
     until("its end is known", || bed.last_exit("busy").is_some());
-    stays("it waits", millis(500), || {
-        bed.pid("busy").is_none_or(|pid| !is_alive(pid))
-    });
+    stays("it waits", millis(500), || bed.pid("busy").is_none_or(|pid| !is_alive(pid)));
     let ended = bed.last_exit("busy");
-    assert_eq!(
-        ended,
-        Some(Ended::Signal {
-            number: 9,
-            core: false
-        }),
-        "ETXTBSY is no end of a run"
-    );
+    assert_eq!(ended, Some(Ended::Signal { number: 9, core: false }), "ETXTBSY is no end of a run");
     file.write_all(b"# more\n").expect("it can be written");
     drop(file);
     bed.up("busy");
@@ -101,11 +76,7 @@ fn a_file_that_is_made_executable_is_started() {
     let bed = TestBed::new().started();
     bed.entry("plain", b"#!/bin/sh\nexec sleep 1000\n", 0o644);
     let status = bed.comes_to("plain", Phase::Refused);
-    assert!(
-        status
-            .reason
-            .is_some_and(|reason| reason.contains("executable"))
-    );
+    assert!(status.reason.is_some_and(|reason| reason.contains("executable")));
     bed.adjust(&bed.sysdir.join("plain"), 0o755);
     bed.up("plain");
 }
@@ -114,11 +85,7 @@ fn a_file_that_is_made_executable_is_started() {
 fn a_link_is_started_and_runs_what_it_leads_to() {
     let bed = TestBed::new().started();
     let target = bed.dir.join("target");
-    bed.file(
-        &target,
-        b"#!/bin/sh\necho \"$0\" >> $BED/log\nexec sleep 1000\n",
-        0o755,
-    );
+    bed.file(&target, b"#!/bin/sh\necho \"$0\" >> $BED/log\nexec sleep 1000\n", 0o755);
     bed.link("linked", &target);
     bed.up("linked");
     // its own path, not that of the target
@@ -146,14 +113,8 @@ fn a_removed_entry_is_stopped_after_a_grace() {
     let begin = Instant::now();
     bed.remove("gone");
     until("it is stopped", || !is_alive(pid));
-    assert!(
-        begin.elapsed() >= millis(900),
-        "after {:?} already",
-        begin.elapsed()
-    );
-    until("nothing of it runs", || {
-        bed.syspid("gone").is_none() && bed.pid("gone").is_none()
-    });
+    assert!(begin.elapsed() >= millis(900), "after {:?} already", begin.elapsed());
+    until("nothing of it runs", || bed.syspid("gone").is_none() && bed.pid("gone").is_none());
     assert_eq!(bed.up("stays"), other);
 
     bed.service("gone", SLEEPER);
@@ -177,13 +138,8 @@ fn a_replacement_by_delete_within_the_grace_stops_nothing() {
     let pid = bed.up("replaced");
     bed.remove("replaced");
     bed.service("replaced", "echo new >> $BED/log; exec sleep 1000");
-    stays("it runs on", millis(1500), || {
-        is_alive(pid) && bed.pid("replaced") == Some(pid)
-    });
-    assert!(
-        bed.log().is_empty(),
-        "a changed file is not restarted by itself"
-    );
+    stays("it runs on", millis(1500), || is_alive(pid) && bed.pid("replaced") == Some(pid));
+    assert!(bed.log().is_empty(), "a changed file is not restarted by itself");
     kill(pid, Signal::SIGKILL);
     bed.up_again("replaced", pid);
     assert_eq!(bed.log(), ["new"]);
@@ -197,32 +153,20 @@ fn what_cannot_be_a_service_is_shown_with_the_reason_and_started_when_mended() {
     bed.entry("plain", b"#!/bin/sh\nexec sleep 1000\n", 0o644);
     let fifo = bed.sysdir.join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o755)).expect("a fifo");
-    for (name, reason) in [
-        ("folder", "directory"),
-        ("dangling", "nowhere"),
-        ("plain", "executable"),
-        ("fifo", "regular file"),
-    ] {
+    for (name, reason) in
+        [("folder", "directory"), ("dangling", "nowhere"), ("plain", "executable"), ("fifo", "regular file")]
+    {
         let status = bed.comes_to(name, Phase::Refused);
         let said = status.reason.unwrap_or_default();
         assert!(said.contains(reason), "{name}: {said}");
         until("it is said", || bed.said(&[&format!("{name}:"), reason]));
-        let count = || {
-            bed.messages()
-                .iter()
-                .filter(|l| l.contains(&format!(" {name}:")))
-                .count()
-        };
+        let count = || bed.messages().iter().filter(|l| l.contains(&format!(" {name}:"))).count();
         assert_eq!(count(), 1, "once: {:?}", bed.messages());
         assert!(bed.pid(name).is_none() && bed.syspid(name).is_none());
     }
     fs::remove_dir(bed.sysdir.join("folder")).expect("it can be removed");
     bed.service("folder", SLEEPER);
-    bed.file(
-        &bed.dir.join("nowhere"),
-        b"#!/bin/sh\nexec sleep 1000\n",
-        0o755,
-    );
+    bed.file(&bed.dir.join("nowhere"), b"#!/bin/sh\nexec sleep 1000\n", 0o755);
     bed.adjust(&bed.sysdir.join("plain"), 0o755);
     bed.service("fifo", SLEEPER);
     for name in ["folder", "dangling", "plain", "fifo"] {
@@ -269,12 +213,8 @@ fn a_service_directory_that_vanishes_stops_nothing_and_goes_on_when_it_is_back()
     let pid = bed.up("a");
     let away = bed.dir.join("away");
     fs::rename(&bed.sysdir, &away).expect("it can be renamed");
-    stays("it runs on", millis(1600), || {
-        is_alive(pid) && bed.pid("a") == Some(pid)
-    });
-    until("it is said", || {
-        bed.said(&[&bed.sysdir.display().to_string()])
-    });
+    stays("it runs on", millis(1600), || is_alive(pid) && bed.pid("a") == Some(pid));
+    until("it is said", || bed.said(&[&bed.sysdir.display().to_string()]));
     fs::rename(&away, &bed.sysdir).expect("it can be renamed back");
     bed.service("b", SLEEPER);
     bed.up("b");
@@ -289,9 +229,7 @@ fn a_service_directory_that_is_removed_whole_stops_nothing() {
     bed.service("a", SLEEPER);
     let pid = bed.up("a");
     fs::remove_dir_all(&bed.sysdir).expect("it can be removed");
-    stays("it runs on", millis(1600), || {
-        is_alive(pid) && bed.pid("a") == Some(pid)
-    });
+    stays("it runs on", millis(1600), || is_alive(pid) && bed.pid("a") == Some(pid));
     fs::create_dir(&bed.sysdir).expect("it can be made again");
     bed.adjust(&bed.sysdir, 0o755);
     bed.service("b", SLEEPER);
@@ -306,9 +244,7 @@ fn a_service_directory_that_becomes_unreadable_stops_nothing() {
     bed.service("a", SLEEPER);
     let pid = bed.up("a");
     bed.adjust(&bed.sysdir, 0o000);
-    stays("it runs on", millis(1600), || {
-        is_alive(pid) && bed.pid("a") == Some(pid)
-    });
+    stays("it runs on", millis(1600), || is_alive(pid) && bed.pid("a") == Some(pid));
     bed.adjust(&bed.sysdir, 0o755);
     bed.service("b", SLEEPER);
     bed.up("b");
@@ -323,11 +259,7 @@ fn a_service_directory_that_is_unmounted_stops_nothing_and_goes_on_when_it_is_mo
     let mut bed = TestBed::new();
     let mount = |options: &[&str]| {
         let mut command = Command::new("mount");
-        command
-            .args(options)
-            .arg(&bed.sysdir)
-            .output()
-            .is_ok_and(|it| it.status.success())
+        command.args(options).arg(&bed.sysdir).output().is_ok_and(|it| it.status.success())
     };
     let image = bed.dir.join("image");
     fs::create_dir(&image).expect("a directory can be made");
@@ -335,11 +267,7 @@ fn a_service_directory_that_is_unmounted_stops_nothing_and_goes_on_when_it_is_mo
         return skip("tmpfs can't be mounted here");
     }
     // a second mount of the same file system, to have it back as it was
-    let bound = Command::new("mount")
-        .arg("--bind")
-        .arg(&bed.sysdir)
-        .arg(&image)
-        .status();
+    let bound = Command::new("mount").arg("--bind").arg(&bed.sysdir).arg(&image).status();
     assert!(bound.is_ok_and(|status| status.success()));
     let _guard = Unmount(vec![bed.sysdir.clone(), image.clone()]);
     bed.service("a", SLEEPER);
@@ -347,18 +275,10 @@ fn a_service_directory_that_is_unmounted_stops_nothing_and_goes_on_when_it_is_mo
     let pid = bed.up("a");
     unmount(&bed.sysdir);
     assert!(!bed.sysdir.join("a").exists());
-    stays("it runs on", millis(1600), || {
-        is_alive(pid) && bed.pid("a") == Some(pid)
-    });
-    until("it is said", || {
-        bed.said(&[&bed.sysdir.display().to_string()])
-    });
+    stays("it runs on", millis(1600), || is_alive(pid) && bed.pid("a") == Some(pid));
+    until("it is said", || bed.said(&[&bed.sysdir.display().to_string()]));
 
-    let bound = Command::new("mount")
-        .arg("--bind")
-        .arg(&image)
-        .arg(&bed.sysdir)
-        .status();
+    let bound = Command::new("mount").arg("--bind").arg(&image).arg(&bed.sysdir).status();
     assert!(bound.is_ok_and(|status| status.success()));
     bed.service("b", SLEEPER);
     kill(bed.sysmgr(), Signal::SIGUSR1);

@@ -54,10 +54,7 @@ fn odd_names_are_names() {
         bed.up_again(&name, pid);
     }
     let text = fs::read(bed.dir.join("messages")).expect("there are messages");
-    assert!(
-        std::str::from_utf8(&text).is_ok(),
-        "messages are text, whatever the names"
-    );
+    assert!(std::str::from_utf8(&text).is_ok(), "messages are text, whatever the names");
 }
 
 #[test]
@@ -74,10 +71,7 @@ fn wrong_names_are_reported_once_and_left_alone() {
     let mut bed = TestBed::new();
     let wrong: [&[u8]; 4] = [b"-dash", b"new\nline", b"pid", b"--sysdir"];
     for name in wrong {
-        bed.service(
-            OsStr::from_bytes(name),
-            "echo ran >> $BED/log; exec sleep 1000",
-        );
+        bed.service(OsStr::from_bytes(name), "echo ran >> $BED/log; exec sleep 1000");
     }
     bed.service("right", SLEEPER);
     bed.start();
@@ -88,20 +82,11 @@ fn wrong_names_are_reported_once_and_left_alone() {
     kill(bed.sysmgr(), Signal::SIGUSR1);
     bed.service("more", SLEEPER);
     bed.up("more");
-    let about = |name: &str| {
-        bed.messages()
-            .iter()
-            .filter(|line| line.contains(name))
-            .count()
-    };
+    let about = |name: &str| bed.messages().iter().filter(|line| line.contains(name)).count();
     assert_eq!(about("-dash"), 1, "{:?}", bed.messages());
     assert_eq!(about("new\\x0aline"), 1, "{:?}", bed.messages());
     assert!(bed.log().is_empty());
-    assert_eq!(
-        bed.sysmgr_pid(),
-        Some(bed.sysmgr()),
-        "RUNDIR/pid is sysmgr's own"
-    );
+    assert_eq!(bed.sysmgr_pid(), Some(bed.sysmgr()), "RUNDIR/pid is sysmgr's own");
     for name in wrong {
         assert!(bed.sysdir.join(OsStr::from_bytes(name)).exists());
     }

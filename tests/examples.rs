@@ -65,10 +65,7 @@ fn run(programs: &Path, script: &str, service: &str, fails: &str) -> (String, Op
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    (
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        output.status.code(),
-    )
+    (String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(), output.status.code())
 }
 
 #[test]
@@ -88,21 +85,9 @@ fn every_service_runs_its_daemon_in_the_foreground() {
             "install -d -m 0755 /run/dbus\ndbus-uuidgen --ensure\ndbus-daemon --system --nofork --nopidfile\n",
         ),
         ("dhcpcd", "dhcpcd", "dhcpcd --nobackground --quiet\n"),
-        (
-            "dhcpcd",
-            "dhcpcd-eth0",
-            "dhcpcd --nobackground --quiet eth0\n",
-        ),
-        (
-            "getty",
-            "getty-tty1",
-            "setsid getty 38400 tty1 linux\ngetty 38400 tty1 linux\n",
-        ),
-        (
-            "getty",
-            "getty-ttyS0",
-            "setsid getty 115200 ttyS0 vt100\ngetty 115200 ttyS0 vt100\n",
-        ),
+        ("dhcpcd", "dhcpcd-eth0", "dhcpcd --nobackground --quiet eth0\n"),
+        ("getty", "getty-tty1", "setsid getty 38400 tty1 linux\ngetty 38400 tty1 linux\n"),
+        ("getty", "getty-ttyS0", "setsid getty 115200 ttyS0 vt100\ngetty 115200 ttyS0 vt100\n"),
         ("nginx", "nginx", "nginx -q -t\nnginx -g daemon off;\n"),
         ("ntpd", "ntpd", "busybox ntpd -n -N -p pool.ntp.org\n"),
         (
@@ -117,11 +102,7 @@ fn every_service_runs_its_daemon_in_the_foreground() {
             "install -d -o redis -g redis -m 0755 /run/redis\n\
              setpriv --reuid redis --regid redis --init-groups redis-server CONF --daemonize no --supervised no\n",
         ),
-        (
-            "sshd",
-            "sshd",
-            "ssh-keygen -A\ninstall -d -m 0755 /run/sshd\nsshd -t\nsshd -D -e\n",
-        ),
+        ("sshd", "sshd", "ssh-keygen -A\ninstall -d -m 0755 /run/sshd\nsshd -t\nsshd -D -e\n"),
         ("syslogd", "syslogd", "syslogd -n\n"),
         (
             "wpa_supplicant",
@@ -133,15 +114,9 @@ fn every_service_runs_its_daemon_in_the_foreground() {
     for (script, service, said) in expected {
         seen.insert(script.to_owned());
         let (output, code) = run(&programs, &format!("services/{script}"), service, "");
-        let output = output
-            .replace("/etc/redis/redis.conf", "CONF")
-            .replace("/etc/redis.conf", "CONF");
+        let output = output.replace("/etc/redis/redis.conf", "CONF").replace("/etc/redis.conf", "CONF");
         let output: Vec<_> = output.lines().map(str::trim_end).collect();
-        assert_eq!(
-            (output.join("\n") + "\n", code),
-            (said.to_owned(), Some(0)),
-            "{service}"
-        );
+        assert_eq!((output.join("\n") + "\n", code), (said.to_owned(), Some(0)), "{service}");
     }
     let all: BTreeSet<_> = fs::read_dir(format!("{EXAMPLES}/services"))
         .unwrap()
@@ -165,46 +140,21 @@ fn every_example_service_can_be_executed() {
     for folder in ["run", "services", "container/services"] {
         for entry in fs::read_dir(format!("{EXAMPLES}/{folder}")).unwrap() {
             let path = entry.unwrap().path();
-            assert_eq!(
-                path.metadata().unwrap().permissions().mode() & 0o777,
-                0o755,
-                "{}",
-                path.display()
-            );
-            assert!(
-                fs::read_to_string(&path)
-                    .unwrap()
-                    .starts_with("#!/bin/sh\n"),
-                "{}",
-                path.display()
-            );
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o755, "{}", path.display());
+            assert!(fs::read_to_string(&path).unwrap().starts_with("#!/bin/sh\n"), "{}", path.display());
         }
     }
 }
 
 #[test]
 fn web_takes_what_is_there_and_says_so_when_nothing_is() {
-    let (python, _) = run(
-        &stand_ins("python", &["busybox", "httpd"]),
-        "run/web",
-        "web",
-        "",
-    );
-    assert_eq!(
-        python,
-        "python3 -u -m http.server --bind 127.0.0.1 --directory /var/pub/www 8080\n"
-    );
+    let (python, _) = run(&stand_ins("python", &["busybox", "httpd"]), "run/web", "web", "");
+    assert_eq!(python, "python3 -u -m http.server --bind 127.0.0.1 --directory /var/pub/www 8080\n");
 
     let nothing = stand_ins("nothing", &["busybox", "httpd", "python3"]);
     fs::create_dir(nothing.join("web")).unwrap();
     let (said, code) = run(&nothing, "run/web", "web", "");
     assert_eq!(code, Some(1));
-    assert!(
-        said.contains("no web server here") && said.contains("svctl start web"),
-        "{said}"
-    );
-    assert!(
-        nothing.join("web/lock").exists(),
-        "it would be tried again and again"
-    );
+    assert!(said.contains("no web server here") && said.contains("svctl start web"), "{said}");
+    assert!(nothing.join("web/lock").exists(), "it would be tried again and again");
 }

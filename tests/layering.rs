@@ -28,31 +28,22 @@ fn files() -> BTreeMap<PathBuf, String> {
         }
     }
     let mut found = BTreeMap::new();
-    walk(
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
-        &mut found,
-    );
+    walk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
     found
 }
 
 /// The module below `src` that a file belongs to: the first part of its path.
 fn module(path: &Path) -> String {
     let below = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
-    let first = below
-        .ok()
-        .and_then(|path| path.iter().next())
-        .unwrap_or_default();
+    let first = below.ok().and_then(|path| path.iter().next()).unwrap_or_default();
     first.to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
 /// The modules of the crate that a file names after `crate::` or `sysmgr::`, also in braces.
 fn imports(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| [line, "\n"])
-        .collect();
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect();
     for root in ["crate::", "sysmgr::"] {
         for (at, _) in code.match_indices(root) {
             let before = code[..at].chars().next_back();
@@ -81,15 +72,9 @@ fn imports(text: &str) -> Vec<String> {
     }
     let first_word = |name: String| -> String {
         let name = name.trim_start();
-        name.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
-    found
-        .into_iter()
-        .map(first_word)
-        .filter(|name| !name.is_empty())
-        .collect()
+    found.into_iter().map(first_word).filter(|name| !name.is_empty()).collect()
 }
 
 #[test]
@@ -162,14 +147,7 @@ fn pure_vocabulary_reads_no_clock_file_or_environment() {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for word in [
-            "std::fs",
-            "std::env",
-            "std::process",
-            "Instant::",
-            "SystemTime",
-            " nix::",
-        ] {
+        for word in ["std::fs", "std::env", "std::process", "Instant::", "SystemTime", " nix::"] {
             if code.contains(word) {
                 wrong.push(format!("{}: {word}", path.display()));
             }
@@ -188,8 +166,5 @@ fn no_file_is_longer_than_a_reader_can_hold() {
             (count > 400).then(|| format!("{}: {count} lines", path.display()))
         })
         .collect();
-    assert!(
-        long.is_empty(),
-        "more than 400 lines before the tests: {long:#?}"
-    );
+    assert!(long.is_empty(), "more than 400 lines before the tests: {long:#?}");
 }

@@ -38,15 +38,8 @@ fn text(output: &Output) -> String {
 
 /// Runs it, and fails the test with what it printed if it failed.
 fn succeed(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        text(&output)
-    );
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output));
     text(&output)
 }
 
@@ -62,9 +55,7 @@ fn available(program: &str) -> bool {
 
 /// Whether README.md and CHANGELOG.md are there.
 fn documents() -> bool {
-    let there = ["README.md", "CHANGELOG.md"]
-        .iter()
-        .all(|name| Path::new(SOURCE).join(name).exists());
+    let there = ["README.md", "CHANGELOG.md"].iter().all(|name| Path::new(SOURCE).join(name).exists());
     if !there {
         println!("skipped: no README.md or CHANGELOG.md");
     }
@@ -108,64 +99,36 @@ fn expected(name: &str) -> String {
     let list = fs::read_to_string(format!("{SOURCE}/tests/packaging/{name}.list")).unwrap();
     let mut lines = BTreeSet::new();
     for line in list.lines() {
-        let Some((folder, below)) = line
-            .strip_prefix("examples")
-            .and_then(|rest| rest.split_once(" /"))
-        else {
+        let Some((folder, below)) = line.strip_prefix("examples").and_then(|rest| rest.split_once(" /")) else {
             let (mode, path) = line.split_once(' ').unwrap();
             lines.insert((path.to_owned(), mode.to_owned()));
             continue;
         };
         let mut found = BTreeSet::new();
-        let root = Path::new(SOURCE)
-            .join("examples")
-            .join(folder.trim_start_matches('/'));
+        let root = Path::new(SOURCE).join("examples").join(folder.trim_start_matches('/'));
         walk(&root, &root, &mut found);
         for (path, mode) in found {
             // A folder is given when a package takes the files as mere documents.
-            let mode = if folder.is_empty() && mode & 0o100 != 0 {
-                "0755"
-            } else {
-                "0644"
-            };
+            let mode = if folder.is_empty() && mode & 0o100 != 0 { "0755" } else { "0644" };
             lines.insert((format!("/{below}/{}", path.display()), mode.to_owned()));
         }
     }
-    let mut sorted: Vec<_> = lines
-        .iter()
-        .map(|(path, mode)| (PathBuf::from(path), mode))
-        .collect();
+    let mut sorted: Vec<_> = lines.iter().map(|(path, mode)| (PathBuf::from(path), mode)).collect();
     sorted.sort();
-    sorted
-        .iter()
-        .map(|(path, mode)| format!("{mode} {}\n", path.display()))
-        .collect::<Vec<_>>()
-        .concat()
+    sorted.iter().map(|(path, mode)| format!("{mode} {}\n", path.display())).collect::<Vec<_>>().concat()
 }
 
 /// A copy of what make looks at, with a space in its path.
 fn source_copy(dir: &Path) -> PathBuf {
     let source = dir.join("source tree");
     fs::create_dir(&source).unwrap();
-    let files = [
-        "Makefile",
-        "config.toml",
-        "Cargo.toml",
-        "README.md",
-        "CHANGELOG.md",
-        "LICENSE",
-        "examples",
-        "packaging",
-    ];
+    let files =
+        ["Makefile", "config.toml", "Cargo.toml", "README.md", "CHANGELOG.md", "LICENSE", "examples", "packaging"];
     succeed(
         command("cp", dir)
             .current_dir(SOURCE)
             .arg("-Rp")
-            .args(
-                files
-                    .iter()
-                    .filter(|name| Path::new(SOURCE).join(name).exists()),
-            )
+            .args(files.iter().filter(|name| Path::new(SOURCE).join(name).exists()))
             .arg(&source),
     );
     source
@@ -188,9 +151,7 @@ fn make_installs_what_was_built_and_uninstalls_just_that() {
     let (target, root) = (dir.join("target dir"), dir.join("staged here"));
     let make = |goal: &str| {
         let mut make = make(&dir, &source);
-        make.env("CARGO_TARGET_DIR", &target)
-            .arg(goal)
-            .arg(format!("DESTDIR={}", root.display()));
+        make.env("CARGO_TARGET_DIR", &target).arg(goal).arg(format!("DESTDIR={}", root.display()));
         make
     };
 
@@ -204,18 +165,10 @@ fn make_installs_what_was_built_and_uninstalls_just_that() {
     fs::write(&foreign, "").unwrap();
     succeed(&mut make("uninstall"));
     let rest = listing(&root);
-    assert_eq!(
-        rest.lines().filter(|line| !line.ends_with('/')).count(),
-        1,
-        "left behind:\n{rest}"
-    );
+    assert_eq!(rest.lines().filter(|line| !line.ends_with('/')).count(), 1, "left behind:\n{rest}");
     assert!(foreign.exists());
     assert!(!root.join("usr/local/share/doc/sysmgr/examples").exists());
-    assert_eq!(
-        listing(&source),
-        before,
-        "something was written into the source tree"
-    );
+    assert_eq!(listing(&source), before, "something was written into the source tree");
 }
 
 #[test]
@@ -223,45 +176,21 @@ fn make_takes_directories_from_command_line_environment_and_configuration() {
     let dir = scratch("directories");
     let source = source_copy(&dir);
     let overlay = dir.join("over lay.toml");
-    fs::write(
-        &overlay,
-        "prefix = \"/opt/p\" # \"where\"\n bin_dir = '/opt/b'\nman_dir = \"/opt/m\"\n",
-    )
-    .unwrap();
+    fs::write(&overlay, "prefix = \"/opt/p\" # \"where\"\n bin_dir = '/opt/b'\nman_dir = \"/opt/m\"\n").unwrap();
     let root = dir.join("root");
     let installed = |make: &mut Command| {
         let _ = fs::remove_dir_all(&root);
-        succeed(
-            make.arg("install")
-                .arg(format!("DESTDIR={}", root.display())),
-        );
+        succeed(make.arg("install").arg(format!("DESTDIR={}", root.display())));
         listing(&root)
     };
 
     let list = installed(make(&dir, &source).arg("PREFIX=/usr"));
-    assert!(
-        list.contains("0755 /usr/bin/svctl\n")
-            && list.contains("0644 /usr/share/man/man8/sysmgr.8\n"),
-        "{list}"
-    );
-    let list = installed(
-        make(&dir, &source)
-            .env("PREFIX", "/pre fix")
-            .env("BINDIR", "/s/bin"),
-    );
-    assert!(
-        list.contains("0755 /s/bin/svctl\n") && list.contains("/pre fix/share/man/man1/svctl.1\n"),
-        "{list}"
-    );
+    assert!(list.contains("0755 /usr/bin/svctl\n") && list.contains("0644 /usr/share/man/man8/sysmgr.8\n"), "{list}");
+    let list = installed(make(&dir, &source).env("PREFIX", "/pre fix").env("BINDIR", "/s/bin"));
+    assert!(list.contains("0755 /s/bin/svctl\n") && list.contains("/pre fix/share/man/man1/svctl.1\n"), "{list}");
     let list = installed(make(&dir, &source).env("SYSMGR_CONFIG", &overlay));
-    assert!(
-        list.contains("0755 /opt/b/svctl\n") && list.contains("0644 /opt/m/man1/svctl.1\n"),
-        "{list}"
-    );
-    assert!(
-        list.contains("0644 /opt/p/share/bash-completion/completions/svctl\n"),
-        "{list}"
-    );
+    assert!(list.contains("0755 /opt/b/svctl\n") && list.contains("0644 /opt/m/man1/svctl.1\n"), "{list}");
+    assert!(list.contains("0644 /opt/p/share/bash-completion/completions/svctl\n"), "{list}");
 }
 
 #[test]
@@ -273,17 +202,9 @@ fn make_brings_a_deleted_page_back() {
     for goal in ["all", page.to_str().unwrap(), "install"] {
         fs::remove_file(&page).unwrap();
         let root = format!("DESTDIR={}", dir.join("root").display());
-        succeed(
-            make(&dir, &source)
-                .env("CARGO_FORGETS_PAGES", "yes")
-                .arg(goal)
-                .arg(root),
-        );
+        succeed(make(&dir, &source).env("CARGO_FORGETS_PAGES", "yes").arg(goal).arg(root));
         assert!(page.exists(), "{goal}");
-        assert!(
-            calls(&dir).contains("cargo clean --release -p sysmgr\n"),
-            "{goal}"
-        );
+        assert!(calls(&dir).contains("cargo clean --release -p sysmgr\n"), "{goal}");
     }
 }
 
@@ -292,13 +213,8 @@ fn make_static_names_a_target() {
     let dir = scratch("static");
     let source = source_copy(&dir);
     let mut run = make(&dir, &source);
-    succeed(
-        run.env("CARGO_BUILD_TARGET", "some-target")
-            .args(["STATIC=1", "all"]),
-    );
-    assert!(
-        calls(&dir).contains("RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static ")
-    );
+    succeed(run.env("CARGO_BUILD_TARGET", "some-target").args(["STATIC=1", "all"]));
+    assert!(calls(&dir).contains("RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static "));
     assert!(source.join("target/some-target/release/sysmgr").exists());
     succeed(make(&dir, &source).args(["CARGOFLAGS=--frozen --target other", "all"]));
     assert!(source.join("target/other/release/sysmgr").exists());
@@ -309,15 +225,9 @@ fn make_help_names_every_target() {
     let dir = scratch("help");
     let help = succeed(make(&dir, Path::new(SOURCE)).arg("help"));
     let makefile = fs::read_to_string(format!("{SOURCE}/Makefile")).unwrap();
-    let phony = makefile
-        .lines()
-        .find_map(|line| line.strip_prefix(".PHONY: "))
-        .unwrap();
+    let phony = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).unwrap();
     for target in phony.split(' ') {
-        assert!(
-            help.contains(&format!("  {target} ")),
-            "{target} is not in:\n{help}"
-        );
+        assert!(help.contains(&format!("  {target} ")), "{target} is not in:\n{help}");
     }
 }
 
@@ -328,33 +238,16 @@ fn the_alpine_package_has_the_expected_files() {
     }
     let dir = scratch("alpine");
     let script = format!("{SOURCE}/tests/packaging/alpine.sh");
-    let said = succeed(
-        command("sh", &dir)
-            .current_dir(SOURCE)
-            .arg(script)
-            .arg(&dir),
-    );
+    let said = succeed(command("sh", &dir).current_dir(SOURCE).arg(script).arg(&dir));
     assert!(!said.contains("checksum"), "{said}");
     assert_eq!(listing(&dir.join("pkg")), expected("alpine"));
     let calls = calls(&dir);
     let target = "--target=x86_64-alpine-linux-musl";
-    let (fetch, test) = (
-        format!("cargo fetch {target} --locked\n"),
-        format!("cargo test --frozen {target}\n"),
-    );
+    let (fetch, test) = (format!("cargo fetch {target} --locked\n"), format!("cargo test --frozen {target}\n"));
     let build = format!("cargo auditable build --frozen --release {target}\n");
-    assert!(
-        calls.contains(&fetch) && calls.contains(&build) && calls.ends_with(&test),
-        "{calls}"
-    );
+    assert!(calls.contains(&fetch) && calls.contains(&build) && calls.ends_with(&test), "{calls}");
     let flags = "RUSTFLAGS=-Cdebuginfo=0 -C target-feature=+crt-static -C relocation-model=static ";
-    assert!(
-        calls.contains(&format!(
-            "{flags}SYSMGR_CONFIG={}/src/config.toml\n",
-            dir.display()
-        )),
-        "{calls}"
-    );
+    assert!(calls.contains(&format!("{flags}SYSMGR_CONFIG={}/src/config.toml\n", dir.display())), "{calls}");
 }
 
 #[test]
@@ -364,19 +257,11 @@ fn the_void_package_has_the_expected_files() {
     }
     let dir = scratch("void");
     let script = format!("{SOURCE}/tests/packaging/void.sh");
-    succeed(
-        command("bash", &dir)
-            .current_dir(SOURCE)
-            .arg(script)
-            .arg(&dir),
-    );
+    succeed(command("bash", &dir).current_dir(SOURCE).arg(script).arg(&dir));
     assert_eq!(listing(&dir.join("pkg")), expected("void"));
     // With other settings in a later phase, cargo would build once more.
     let calls = calls(&dir);
-    let settings: BTreeSet<_> = calls
-        .lines()
-        .filter(|line| line.starts_with("RUSTFLAGS="))
-        .collect();
+    let settings: BTreeSet<_> = calls.lines().filter(|line| line.starts_with("RUSTFLAGS=")).collect();
     assert_eq!(settings.len(), 1, "{calls}");
     assert!(calls.contains("crt-static"), "{calls}");
 }
@@ -394,27 +279,19 @@ fn packages_tell_the_running_sysmgr_to_execute_itself_anew() {
         .map(|dir| dir.join("sleep"))
         .find(|path| path.is_file())
         .unwrap();
-    let alpine =
-        fs::read_to_string(format!("{SOURCE}/packaging/alpine/sysmgr.post-upgrade")).unwrap();
+    let alpine = fs::read_to_string(format!("{SOURCE}/packaging/alpine/sysmgr.post-upgrade")).unwrap();
     let alpine = alpine.replace("</run/", "<run/");
     let void = fs::read_to_string(format!("{SOURCE}/packaging/void/INSTALL")).unwrap();
     let run = |script: &str| succeed(command("sh", &dir).current_dir(&dir).args(["-euc", script]));
 
     // Without a running sysmgr, or with a number that is now somebody else's, nothing happens.
-    for script in [
-        alpine.clone(),
-        format!("ACTION=post UPDATE=yes\n{void}"),
-        format!("ACTION=pre UPDATE=no\n{void}"),
-    ] {
+    for script in [alpine.clone(), format!("ACTION=post UPDATE=yes\n{void}"), format!("ACTION=pre UPDATE=no\n{void}")] {
         let _ = fs::remove_file(dir.join("run/sysmgr/pid"));
         assert_eq!(run(&script), "");
         let mut other = Command::new(&sleep).arg("60").spawn().unwrap();
         fs::write(dir.join("run/sysmgr/pid"), format!("{}\n", other.id())).unwrap();
         assert_eq!(run(&script), "");
-        assert!(
-            other.try_wait().unwrap().is_none(),
-            "a foreign process was signalled"
-        );
+        assert!(other.try_wait().unwrap().is_none(), "a foreign process was signalled");
         other.kill().unwrap();
         other.wait().unwrap();
     }
@@ -440,9 +317,6 @@ fn one_version_everywhere() {
     assert!(read("packaging/alpine/APKBUILD").contains(&format!("\npkgver={version}\n")));
     assert!(read("packaging/void/template").contains(&format!("\nversion={version}\n")));
     let log = read("CHANGELOG.md");
-    let newest = log
-        .lines()
-        .find(|line| line.starts_with("## [") && !line.contains("Unreleased"))
-        .unwrap();
+    let newest = log.lines().find(|line| line.starts_with("## [") && !line.contains("Unreleased")).unwrap();
     assert!(newest.starts_with(&format!("## [{version}]")), "{newest}");
 }

@@ -21,10 +21,7 @@ fn a_crashed_service_is_restarted_with_its_files_as_they_were() {
         kill(pid, Signal::SIGSEGV);
         bed.up_again("crash", pid);
         until("its files are there again", || modes(&bed) == before);
-        let dirs_and_files: Vec<_> = before
-            .iter()
-            .map(|(path, mode)| (path.as_str(), *mode))
-            .collect();
+        let dirs_and_files: Vec<_> = before.iter().map(|(path, mode)| (path.as_str(), *mode)).collect();
         assert_eq!(
             dirs_and_files,
             [
@@ -40,16 +37,8 @@ fn a_crashed_service_is_restarted_with_its_files_as_they_were() {
             "umask {umask}"
         );
         let umask = u32::from_str_radix(umask, 8).expect("an octal number");
-        let told: Vec<_> = bed
-            .log()
-            .iter()
-            .map(|l| u32::from_str_radix(l, 8))
-            .collect();
-        assert_eq!(
-            told,
-            [Ok(umask), Ok(umask)],
-            "the service has the umask of sysmgr"
-        );
+        let told: Vec<_> = bed.log().iter().map(|l| u32::from_str_radix(l, 8)).collect();
+        assert_eq!(told, [Ok(umask), Ok(umask)], "the service has the umask of sysmgr");
         bed.nudge("crash", Signal::SIGTERM);
         bed.down("crash");
         assert_eq!(modes(&bed).get("crash/lock"), Some(&0o644));
@@ -63,11 +52,7 @@ fn modes(bed: &TestBed) -> BTreeMap<String, u32> {
         found.extend(mode(dir.to_owned()).map(|mode| (prefix.to_owned(), mode)));
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let name = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}/{name}")
-            };
+            let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             if entry.path().is_dir() {
                 walk(&entry.path(), &name, found);
             } else {
@@ -82,27 +67,15 @@ fn modes(bed: &TestBed) -> BTreeMap<String, u32> {
 
 #[test]
 fn the_first_failure_costs_no_time_and_each_further_one_twice_as_much() {
-    let bed = TestBed::new()
-        .with("RESTART_DELAY_MS", "200")
-        .with("RESTART_DELAY_MAX_MS", "800")
-        .started();
+    let bed = TestBed::new().with("RESTART_DELAY_MS", "200").with("RESTART_DELAY_MAX_MS", "800").started();
     bed.service("fails", "cut -d' ' -f1 /proc/uptime >> $BED/log; exit 3");
     let status = value_of("it has failed five times", || {
-        bed.status("fails")
-            .filter(|s| s.failures >= 5 && s.phase == Phase::Backoff)
+        bed.status("fails").filter(|s| s.failures >= 5 && s.phase == Phase::Backoff)
     });
     assert_eq!(status.last_exit, Some(Ended::Code(3)));
     let next = status.next_try_ms.expect("it says when it is tried again");
-    assert_eq!(
-        next.since(status.since_ms),
-        millis(800),
-        "never more than the maximum"
-    );
-    let times: Vec<f64> = bed
-        .log()
-        .iter()
-        .filter_map(|line| line.parse().ok())
-        .collect();
+    assert_eq!(next.since(status.since_ms), millis(800), "never more than the maximum");
+    let times: Vec<f64> = bed.log().iter().filter_map(|line| line.parse().ok()).collect();
     let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // the clock of the log has hundredths of a second
     for (gap, least) in gaps.iter().zip([0.0, 0.2, 0.4, 0.8, 0.8]) {
@@ -123,19 +96,14 @@ fn a_clean_end_that_comes_too_soon_is_a_failure_too_and_is_restarted() {
 
 #[test]
 fn a_stable_run_forgets_all_failures() {
-    let bed = TestBed::new()
-        .with("RESTART_DELAY_MS", "300")
-        .with("STABLE_AFTER_MS", "400")
-        .started();
+    let bed = TestBed::new().with("RESTART_DELAY_MS", "300").with("STABLE_AFTER_MS", "400").started();
     bed.service(
         "mends",
         "echo ran >> $BED/log
          [ $(grep -c ran $BED/log) -gt 3 ] || exit 1
          exec sleep 1000",
     );
-    let pid = value_of("the fourth run is up", || {
-        (bed.logged("ran") == 4).then(|| bed.up("mends"))
-    });
+    let pid = value_of("the fourth run is up", || (bed.logged("ran") == 4).then(|| bed.up("mends")));
     let before = bed.status("mends").map(|status| status.failures);
     assert_eq!(before, Some(3));
     stays("it runs", millis(500), || is_alive(pid));
@@ -150,19 +118,10 @@ fn a_stable_run_forgets_all_failures() {
 
 /// A service that has failed twice and would be tried again in a minute only.
 fn in_back_off() -> TestBed {
-    let bed = TestBed::new()
-        .with("RESTART_DELAY_MS", "60000")
-        .with("RESTART_DELAY_MAX_MS", "60000")
-        .started();
-    bed.service(
-        "fails",
-        "echo ran >> $BED/log; [ -e $BED/good ] || exit 1; exec sleep 1000",
-    );
+    let bed = TestBed::new().with("RESTART_DELAY_MS", "60000").with("RESTART_DELAY_MAX_MS", "60000").started();
+    bed.service("fails", "echo ran >> $BED/log; [ -e $BED/good ] || exit 1; exec sleep 1000");
     bed.comes_to("fails", Phase::Backoff);
-    until("it has failed twice", || {
-        bed.status("fails")
-            .is_some_and(|s| s.failures == 2 && s.phase == Phase::Backoff)
-    });
+    until("it has failed twice", || bed.status("fails").is_some_and(|s| s.failures == 2 && s.phase == Phase::Backoff));
     assert_eq!(bed.logged("ran"), 2);
     bed
 }
@@ -212,27 +171,18 @@ fn a_stop_ends_a_back_off_at_once_and_for_good() {
 
 #[test]
 fn what_cannot_be_executed_is_told_with_the_reason_and_counts_as_a_failure() {
-    let bed = TestBed::unprivileged()
-        .with("RESTART_DELAY_MS", "60000")
-        .started();
+    let bed = TestBed::unprivileged().with("RESTART_DELAY_MS", "60000").started();
     let plain = bed.dir.join("plain");
     bed.file(&plain, b"", 0o644);
     bed.entry("enoent", b"#!/nonexistent/interpreter\n", 0o755);
-    bed.entry(
-        "eacces",
-        format!("#!{}\n", plain.display()).as_bytes(),
-        0o755,
-    );
+    bed.entry("eacces", format!("#!{}\n", plain.display()).as_bytes(), 0o755);
     bed.entry("eacces-dir", b"#!/\n", 0o755);
     for (name, errno, words) in [
         ("enoent", nix::errno::Errno::ENOENT, "No such file"),
         ("eacces", nix::errno::Errno::EACCES, "Permission denied"),
         ("eacces-dir", nix::errno::Errno::EACCES, "Permission denied"),
     ] {
-        until("it has failed twice", || {
-            bed.status(name)
-                .is_some_and(|s| s.phase == Phase::Backoff && s.failures == 2)
-        });
+        until("it has failed twice", || bed.status(name).is_some_and(|s| s.phase == Phase::Backoff && s.failures == 2));
         assert_eq!(bed.last_exit(name), Some(Ended::Exec(errno as i32)));
         until("it is said", || bed.said(&[&format!("{name}:"), words]));
     }
@@ -243,16 +193,9 @@ fn what_cannot_be_executed_is_told_with_the_reason_and_counts_as_a_failure() {
 #[test]
 fn a_script_without_a_first_line_is_run_by_the_shell() {
     let bed = TestBed::new().started();
-    bed.entry(
-        "bare",
-        b"echo \"$0 $#\" >> $BED/log\nexec sleep 1000\n",
-        0o755,
-    );
+    bed.entry("bare", b"echo \"$0 $#\" >> $BED/log\nexec sleep 1000\n", 0o755);
     bed.up("bare");
-    assert_eq!(
-        bed.log(),
-        [format!("{} 0", bed.sysdir.join("bare").display())]
-    );
+    assert_eq!(bed.log(), [format!("{} 0", bed.sysdir.join("bare").display())]);
 }
 
 #[test]
@@ -271,10 +214,7 @@ fn how_it_ended_is_recorded() {
     bed.comes_to("code", Phase::Backoff);
     bed.comes_to("signal", Phase::Backoff);
     assert_eq!(bed.last_exit("code"), Some(Ended::Code(42)));
-    let terminated = Ended::Signal {
-        number: 15,
-        core: false,
-    };
+    let terminated = Ended::Signal { number: 15, core: false };
     assert_eq!(bed.last_exit("signal"), Some(terminated));
 }
 
@@ -283,13 +223,7 @@ fn each_stop_signal_to_its_supervisor_stops_it_and_keeps_it_down() {
     let bed = TestBed::new().started();
     bed.service("web", SLEEPER);
     let mut pid = bed.up("web");
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-        Signal::SIGABRT,
-    ] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGABRT] {
         let supervisor = bed.syspid("web").expect("it has a supervisor");
         bed.nudge("web", signal);
         bed.down("web");
@@ -297,14 +231,7 @@ fn each_stop_signal_to_its_supervisor_stops_it_and_keeps_it_down() {
         until("its supervisor ends", || !is_alive(supervisor));
         assert_eq!(bed.lock("web").as_deref(), Some("stop"), "{signal}");
         let status = bed.status("web").expect("it has a status");
-        assert_eq!(
-            status.last_exit,
-            Some(Ended::Signal {
-                number: 15,
-                core: false
-            }),
-            "{signal}"
-        );
+        assert_eq!(status.last_exit, Some(Ended::Signal { number: 15, core: false }), "{signal}");
         assert_eq!((status.pid, status.failures), (None, 0), "{signal}");
         bed.unlock("web");
         pid = bed.up_again("web", pid);
@@ -330,13 +257,7 @@ fn sigusr1_to_its_supervisor_kills_it_and_keeps_it_down() {
     bed.nudge("deaf", Signal::SIGUSR1);
     bed.down("deaf");
     assert!(!is_alive(pid));
-    assert_eq!(
-        bed.last_exit("deaf"),
-        Some(Ended::Signal {
-            number: 9,
-            core: false
-        })
-    );
+    assert_eq!(bed.last_exit("deaf"), Some(Ended::Signal { number: 9, core: false }));
     assert_eq!(bed.lock("deaf").as_deref(), Some("kill"));
 }
 
@@ -346,14 +267,10 @@ fn a_deaf_service_stays_stopping_until_it_is_killed() {
     bed.service("deaf", DEAF);
     let pid = bed.up("deaf");
     // the shell must have come to its trap
-    until("it is deaf", || {
-        process::status_line(pid, "SigIgn").is_some_and(|set| set.ends_with("4000"))
-    });
+    until("it is deaf", || process::status_line(pid, "SigIgn").is_some_and(|set| set.ends_with("4000")));
     bed.nudge("deaf", Signal::SIGTERM);
     bed.comes_to("deaf", Phase::Stopping);
-    stays("it is stopping", millis(600), || {
-        is_alive(pid) && bed.phase("deaf") == Some(Phase::Stopping)
-    });
+    stays("it is stopping", millis(600), || is_alive(pid) && bed.phase("deaf") == Some(Phase::Stopping));
     bed.nudge("deaf", Signal::SIGUSR1);
     bed.down("deaf");
     assert!(!is_alive(pid));
@@ -365,9 +282,7 @@ fn a_suspended_service_can_be_stopped() {
     bed.service("still", SLEEPER);
     let pid = bed.up("still");
     kill(pid, Signal::SIGSTOP);
-    until("it is suspended", || {
-        process::status_line(pid, "State").is_some_and(|state| state.starts_with('T'))
-    });
+    until("it is suspended", || process::status_line(pid, "State").is_some_and(|state| state.starts_with('T')));
     bed.nudge("still", Signal::SIGTERM);
     bed.down("still");
     assert!(!is_alive(pid));
@@ -375,10 +290,7 @@ fn a_suspended_service_can_be_stopped() {
 
 #[test]
 fn what_it_leaves_behind_is_ended_before_it_is_restarted() {
-    let bed = TestBed::new()
-        .with("STOP_TIMEOUT_MS", "300")
-        .with("RESTART_DELAY_MS", "100")
-        .started();
+    let bed = TestBed::new().with("STOP_TIMEOUT_MS", "300").with("RESTART_DELAY_MS", "100").started();
     // a child that obeys and one that does not; the next run looks whether one is left
     bed.service(
         "parent",
@@ -392,9 +304,7 @@ fn what_it_leaves_behind_is_ended_before_it_is_restarted() {
          exit 1",
     );
     let first = bed.up("parent");
-    until("its child is deaf", || {
-        bed.logged("deaf") == 1 && bed.logged("ran") == 1
-    });
+    until("its child is deaf", || bed.logged("deaf") == 1 && bed.logged("ran") == 1);
     let left = value_of("both children are known", || {
         let text = fs::read_to_string(bed.dir.join("left")).ok()?;
         let left: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
@@ -444,10 +354,7 @@ fn only_the_main_process_is_told_to_stop() {
 
 #[test]
 fn what_made_a_session_of_its_own_is_left_alone() {
-    let bed = TestBed::new()
-        .with("RESTART_DELAY_MS", "50")
-        .may_leave()
-        .started();
+    let bed = TestBed::new().with("RESTART_DELAY_MS", "50").may_leave().started();
     bed.service(
         "login",
         "[ -s $BED/log ] || { setsid sleep 1000 & echo $! >> $BED/log; }
@@ -455,9 +362,7 @@ fn what_made_a_session_of_its_own_is_left_alone() {
     );
     let pid = bed.up("login");
     let apart: i32 = value_of("the child is known", || bed.log().first()?.parse().ok());
-    until("it is in its own session", || {
-        facts(apart).is_some_and(|facts| facts.session == apart)
-    });
+    until("it is in its own session", || facts(apart).is_some_and(|facts| facts.session == apart));
     kill(pid, Signal::SIGKILL);
     let pid = bed.up_again("login", pid);
     assert!(is_alive(apart));

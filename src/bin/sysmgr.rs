@@ -1,3 +1,7 @@
 //! The service manager: see sysmgr(8).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::manager::main()
+}

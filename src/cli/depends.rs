@@ -1,8 +1,6 @@
 //! The command line of sysmgr-depends(1).
 
-use super::{
-    Directories, directories_of, flag, many, one, rundir, seconds, services, sysdir, tool,
-};
+use super::{Directories, directories_of, flag, many, one, rundir, seconds, services, sysdir, tool};
 use crate::settings::Settings;
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::ffi::OsString;
@@ -26,35 +24,24 @@ pub struct Request {
 /// The definition.
 #[must_use]
 pub fn command(settings: &Settings) -> Command {
-    tool(
-        "sysmgr-depends",
-        "Waits until other services are up; for the beginning of a service's script.",
-    )
-    .override_usage("sysmgr-depends [OPTION]... SERVICE...")
-    .arg(services().required_unless_present("path"))
-    .arg(flag(
-        "ready",
-        Some('r'),
-        "Wait for the \"ready\" file of each service too",
-    ))
-    .arg(
-        Arg::new("path")
-            .short('p')
-            .long("path")
-            .value_name("PATH")
-            .value_parser(value_parser!(OsString))
-            .action(ArgAction::Append)
-            .help("Wait until PATH exists too; may be repeated"),
-    )
-    .arg(seconds(
-        "timeout",
-        't',
-        String::from("Give up after so long [never]"),
-    ))
-    .arg(sysdir(settings))
-    .arg(rundir(settings))
-    .after_help(
-        "Exit status: 0 all are up, 1 they wait for each other, or it failed,
+    tool("sysmgr-depends", "Waits until other services are up; for the beginning of a service's script.")
+        .override_usage("sysmgr-depends [OPTION]... SERVICE...")
+        .arg(services().required_unless_present("path"))
+        .arg(flag("ready", Some('r'), "Wait for the \"ready\" file of each service too"))
+        .arg(
+            Arg::new("path")
+                .short('p')
+                .long("path")
+                .value_name("PATH")
+                .value_parser(value_parser!(OsString))
+                .action(ArgAction::Append)
+                .help("Wait until PATH exists too; may be repeated"),
+        )
+        .arg(seconds("timeout", 't', String::from("Give up after so long [never]")))
+        .arg(sysdir(settings))
+        .arg(rundir(settings))
+        .after_help(
+            "Exit status: 0 all are up, 1 they wait for each other, or it failed,
 2 wrong usage, 3 no such service, 4 not in time.
 
 Examples, before the exec of a script:
@@ -63,17 +50,14 @@ Examples, before the exec of a script:
 
 SYSDIR and RUNDIR name the directories where no option does; services have them.
 See sysmgr-depends(1).",
-    )
+        )
 }
 
 /// Reads the arguments, the name of the program first.
 ///
 /// # Errors
 /// Help, version or a wrong usage, for [`super::answer`].
-pub fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    settings: &Settings,
-) -> Result<Request, clap::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, settings: &Settings) -> Result<Request, clap::Error> {
     let matches = command(settings).try_get_matches_from(arguments)?;
     Ok(Request {
         directories: directories_of(&matches),

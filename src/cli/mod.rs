@@ -28,7 +28,7 @@ pub struct Directories {
 }
 
 /// How much is said on standard error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Errors only.
     Quiet,
@@ -50,11 +50,7 @@ pub fn answer(tool: &str, error: &clap::Error) -> u8 {
         return USAGE;
     }
     let mut out = std::io::stdout();
-    u8::from(
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .is_err(),
-    )
+    u8::from(out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err())
 }
 
 /// What all four tools have in common.
@@ -79,36 +75,19 @@ fn tool(name: &'static str, about: &'static str) -> Command {
 }
 
 fn help() -> Arg {
-    Arg::new("help")
-        .short('h')
-        .long("help")
-        .action(ArgAction::Help)
-        .help("Print this help")
-        .display_order(90)
+    Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help").display_order(90)
 }
 
 fn sysdir(settings: &Settings) -> Arg {
-    directory(
-        "sysdir",
-        format!("Where the services are [{}]", settings.service_dir),
-    )
-    .display_order(80)
+    directory("sysdir", format!("Where the services are [{}]", settings.service_dir)).display_order(80)
 }
 
 fn rundir(settings: &Settings) -> Arg {
-    directory(
-        "rundir",
-        format!("Where their state is kept [{}]", settings.run_dir),
-    )
-    .display_order(81)
+    directory("rundir", format!("Where their state is kept [{}]", settings.run_dir)).display_order(81)
 }
 
 fn directory(name: &'static str, help: String) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("DIR")
-        .value_parser(value_parser!(OsString))
-        .help(help)
+    Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(OsString)).help(help)
 }
 
 fn verbose() -> Arg {
@@ -120,10 +99,7 @@ fn quiet() -> Arg {
 }
 
 fn flag(name: &'static str, short: Option<char>, help: &'static str) -> Arg {
-    let flag = Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help);
+    let flag = Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     match short {
         Some(short) => flag.short(short),
         None => flag,
@@ -153,18 +129,13 @@ fn seconds(name: &'static str, short: char, help: String) -> Arg {
 
 /// Digits with at most one dot; a billion seconds are more than anybody waits.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let wrong =
-        || String::from("it takes a number of seconds from 0 to 1000000000, such as 5 or 0.5");
+    let wrong = || String::from("it takes a number of seconds from 0 to 1000000000, such as 5 or 0.5");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
         return Err(wrong());
     }
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().map_err(|_| wrong())?
-    };
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
     if whole > 1_000_000_000 {
         return Err(wrong());
     }
@@ -181,10 +152,7 @@ pub fn in_seconds(milliseconds: u32) -> String {
 }
 
 fn directories_of(matches: &ArgMatches) -> Directories {
-    Directories {
-        sysdir: one(matches, "sysdir"),
-        rundir: one(matches, "rundir"),
-    }
+    Directories { sysdir: one(matches, "sysdir"), rundir: one(matches, "rundir") }
 }
 
 fn verbosity_of(matches: &ArgMatches) -> Verbosity {
@@ -205,7 +173,5 @@ fn one<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Op
 /// The values of an operand, if this command has it and it was given.
 fn many(matches: &ArgMatches, name: &str) -> Vec<OsString> {
     let values = matches.try_get_many(name).ok().flatten();
-    values
-        .map(|values| values.cloned().collect())
-        .unwrap_or_default()
+    values.map(|values| values.cloned().collect()).unwrap_or_default()
 }

@@ -1,8 +1,7 @@
 //! The command line of runsyssv(1).
 
 use super::{
-    Directories, Verbosity, directories_of, one, quiet, rundir, services, sysdir, tool, verbose,
-    verbosity_of,
+    Directories, Verbosity, directories_of, one, quiet, rundir, services, sysdir, tool, verbose, verbosity_of,
 };
 use crate::settings::Settings;
 use clap::Command;
@@ -22,18 +21,15 @@ pub struct Request {
 /// The definition.
 #[must_use]
 pub fn command(settings: &Settings) -> Command {
-    tool(
-        "runsyssv",
-        "Runs one service, restarts it when it ends, and stops it when told to.",
-    )
-    .override_usage("runsyssv [OPTION]... SERVICE")
-    .arg(services().num_args(1).required(true))
-    .arg(sysdir(settings))
-    .arg(rundir(settings))
-    .arg(verbose())
-    .arg(quiet())
-    .after_help(
-        "Signals:
+    tool("runsyssv", "Runs one service, restarts it when it ends, and stops it when told to.")
+        .override_usage("runsyssv [OPTION]... SERVICE")
+        .arg(services().num_args(1).required(true))
+        .arg(sysdir(settings))
+        .arg(rundir(settings))
+        .arg(verbose())
+        .arg(quiet())
+        .after_help(
+            "Signals:
   TERM, INT, HUP, QUIT, ABRT  stop the service with SIGTERM, then end
   USR1                        the same with SIGKILL
   CONT                        forget failures; try now if it waits to restart
@@ -46,17 +42,14 @@ Examples:
 
 sysmgr starts one for each service; there is seldom a need to do it by hand.
 SYSDIR and RUNDIR name the directories where no option does. See runsyssv(1).",
-    )
+        )
 }
 
 /// Reads the arguments, the name of the program first.
 ///
 /// # Errors
 /// Help, version or a wrong usage, for [`super::answer`].
-pub fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    settings: &Settings,
-) -> Result<Request, clap::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, settings: &Settings) -> Result<Request, clap::Error> {
     let matches = command(settings).try_get_matches_from(arguments)?;
     Ok(Request {
         directories: directories_of(&matches),

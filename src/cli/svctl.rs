@@ -1,9 +1,6 @@
 //! The command line of svctl(1).
 
-use super::{
-    Directories, directories_of, flag, help, in_seconds, many, one, rundir, seconds, services,
-    sysdir, tool,
-};
+use super::{Directories, directories_of, flag, help, in_seconds, many, one, rundir, seconds, services, sysdir, tool};
 use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -70,100 +67,28 @@ pub const GROUPS: [(&str, &[Entry]); 3] = [
     (
         "Change services, and wait until it is done",
         &[
-            entry(
-                Operation::Start,
-                "start",
-                Some("up"),
-                Operands::Some,
-                "Take the lock away, start it now",
-            ),
-            entry(
-                Operation::Stop,
-                "stop",
-                Some("down"),
-                Operands::Some,
-                "End it with SIGTERM, keep it down",
-            ),
-            entry(
-                Operation::Restart,
-                "restart",
-                None,
-                Operands::Some,
-                "Stop, then start, from any state",
-            ),
-            entry(
-                Operation::TryRestart,
-                "try-restart",
-                None,
-                Operands::Some,
-                "Restart it only if it is up",
-            ),
-            entry(
-                Operation::Kill,
-                "kill",
-                None,
-                Operands::Some,
-                "End it with SIGKILL, keep it down",
-            ),
-            entry(
-                Operation::Once,
-                "once",
-                None,
-                Operands::Some,
-                "Start it, but never restart it",
-            ),
+            entry(Operation::Start, "start", Some("up"), Operands::Some, "Take the lock away, start it now"),
+            entry(Operation::Stop, "stop", Some("down"), Operands::Some, "End it with SIGTERM, keep it down"),
+            entry(Operation::Restart, "restart", None, Operands::Some, "Stop, then start, from any state"),
+            entry(Operation::TryRestart, "try-restart", None, Operands::Some, "Restart it only if it is up"),
+            entry(Operation::Kill, "kill", None, Operands::Some, "End it with SIGKILL, keep it down"),
+            entry(Operation::Once, "once", None, Operands::Some, "Start it, but never restart it"),
         ],
     ),
     (
         "Send signals to their main processes",
         &[
-            entry(
-                Operation::Reload,
-                "reload",
-                None,
-                Operands::Some,
-                "Send SIGHUP",
-            ),
-            entry(
-                Operation::Signal,
-                "signal",
-                None,
-                Operands::Signal,
-                "Send SIG, a name or number",
-            ),
+            entry(Operation::Reload, "reload", None, Operands::Some, "Send SIGHUP"),
+            entry(Operation::Signal, "signal", None, Operands::Signal, "Send SIG, a name or number"),
         ],
     ),
     (
         "Ask",
         &[
-            entry(
-                Operation::Status,
-                "status",
-                Some("stat"),
-                Operands::Any,
-                "Say how services are (default: all)",
-            ),
-            entry(
-                Operation::Why,
-                "why",
-                None,
-                Operands::Some,
-                "Follow the reasons for how it is",
-            ),
-            entry(
-                Operation::Pid,
-                "pid",
-                None,
-                Operands::Some,
-                "Print its process id",
-            ),
-            entry(
-                Operation::Deps,
-                "deps",
-                None,
-                Operands::Any,
-                "Draw what waits for what (default: all)",
-            ),
+            entry(Operation::Status, "status", Some("stat"), Operands::Any, "Say how services are (default: all)"),
+            entry(Operation::Why, "why", None, Operands::Some, "Follow the reasons for how it is"),
+            entry(Operation::Pid, "pid", None, Operands::Some, "Print its process id"),
+            entry(Operation::Deps, "deps", None, Operands::Any, "Draw what waits for what (default: all)"),
         ],
     ),
 ];
@@ -175,23 +100,14 @@ const fn entry(
     operands: Operands,
     about: &'static str,
 ) -> Entry {
-    Entry {
-        operation,
-        name,
-        alias,
-        operands,
-        about,
-    }
+    Entry { operation, name, alias, operands, about }
 }
 
 impl Entry {
     /// The name and what follows it, as in `stop, down SERVICE...`.
     #[must_use]
     pub fn usage(&self) -> String {
-        let alias = self
-            .alias
-            .map(|alias| format!(", {alias}"))
-            .unwrap_or_default();
+        let alias = self.alias.map(|alias| format!(", {alias}")).unwrap_or_default();
         format!("{}{alias} {}", self.name, self.operand_usage())
     }
 
@@ -209,15 +125,8 @@ impl Operation {
     #[must_use]
     pub fn changes(self) -> bool {
         match self {
-            Self::Start
-            | Self::Stop
-            | Self::Restart
-            | Self::TryRestart
-            | Self::Kill
-            | Self::Once => true,
-            Self::Reload | Self::Signal | Self::Status | Self::Why | Self::Pid | Self::Deps => {
-                false
-            }
+            Self::Start | Self::Stop | Self::Restart | Self::TryRestart | Self::Kill | Self::Once => true,
+            Self::Reload | Self::Signal | Self::Status | Self::Why | Self::Pid | Self::Deps => false,
         }
     }
 }
@@ -249,51 +158,39 @@ pub struct Request {
 /// The definition.
 #[must_use]
 pub fn command(settings: &Settings) -> Command {
-    let base = tool(
-        "svctl",
-        "Starts and stops the services that sysmgr keeps, and says how they are.",
-    )
-    .override_usage("svctl [OPTION]... [OPERATION [SERVICE]...]")
-    .subcommand_value_name("OPERATION")
-    .subcommand_help_heading("Operations")
-    .disable_help_subcommand(true)
-    .infer_subcommands(false)
-    .help_template(format!(
-        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}\n",
-        operations()
-    ))
-    .arg(wait(settings))
-    .arg(force())
-    .arg(quiet())
-    .arg(json())
-    .arg(watch())
-    .arg(sysdir(settings))
-    .arg(rundir(settings))
-    .after_help(
-        "Exit status: 0 done, or all up; 1 something is down or failed; 2 wrong usage;
+    let base = tool("svctl", "Starts and stops the services that sysmgr keeps, and says how they are.")
+        .override_usage("svctl [OPTION]... [OPERATION [SERVICE]...]")
+        .subcommand_value_name("OPERATION")
+        .subcommand_help_heading("Operations")
+        .disable_help_subcommand(true)
+        .infer_subcommands(false)
+        .help_template(format!(
+            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}\n",
+            operations()
+        ))
+        .arg(wait(settings))
+        .arg(force())
+        .arg(quiet())
+        .arg(json())
+        .arg(watch())
+        .arg(sysdir(settings))
+        .arg(rundir(settings))
+        .after_help(
+            "Exit status: 0 done, or all up; 1 something is down or failed; 2 wrong usage;
 3 no such service; 4 not in time; 5 not permitted; 6 sysmgr is not running.
 
 Examples:
   svctl restart nginx    and return when the new process runs
   svctl stop -f a b      side by side, and kill what does not end in time
   svctl why web          what keeps it from being up",
-    );
-    GROUPS
-        .iter()
-        .flat_map(|group| group.1)
-        .fold(base, |command, entry| {
-            command.subcommand(operation(entry, settings))
-        })
+        );
+    GROUPS.iter().flat_map(|group| group.1).fold(base, |command, entry| command.subcommand(operation(entry, settings)))
 }
 
 fn operation(entry: &'static Entry, settings: &Settings) -> Command {
     let mut command = Command::new(entry.name)
         .about(entry.about)
-        .override_usage(format!(
-            "svctl {} [OPTION]... {}",
-            entry.name,
-            entry.operand_usage()
-        ))
+        .override_usage(format!("svctl {} [OPTION]... {}", entry.name, entry.operand_usage()))
         .args_override_self(true)
         .disable_help_flag(true)
         .help_template("{about}.\n\n{usage-heading} {usage}\n\n{all-args}\n")
@@ -343,27 +240,15 @@ fn operations() -> String {
 
 fn wait(settings: &Settings) -> Arg {
     let default = in_seconds(settings.stop_timeout_ms);
-    seconds(
-        "wait",
-        'w',
-        format!("How long to wait; 0: not at all [{default}]"),
-    )
+    seconds("wait", 'w', format!("How long to wait; 0: not at all [{default}]"))
 }
 
 fn force() -> Arg {
-    flag(
-        "force",
-        Some('f'),
-        "With stop: SIGKILL to what is not gone in time",
-    )
+    flag("force", Some('f'), "With stop: SIGKILL to what is not gone in time")
 }
 
 fn quiet() -> Arg {
-    flag(
-        "quiet",
-        Some('q'),
-        "Print errors only; the exit status tells",
-    )
+    flag("quiet", Some('q'), "Print errors only; the exit status tells")
 }
 
 fn json() -> Arg {
@@ -371,26 +256,16 @@ fn json() -> Arg {
 }
 
 fn watch() -> Arg {
-    flag(
-        "watch",
-        None,
-        "With status: show each change until interrupted",
-    )
-    .conflicts_with("quiet")
+    flag("watch", None, "With status: show each change until interrupted").conflicts_with("quiet")
 }
 
 /// Reads the arguments, the name of the program first.
 ///
 /// # Errors
 /// Help, version or a wrong usage, for [`super::answer`].
-pub fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    settings: &Settings,
-) -> Result<Request, clap::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, settings: &Settings) -> Result<Request, clap::Error> {
     let mut command = command(settings);
-    let matches = command
-        .try_get_matches_from_mut(arguments)
-        .map_err(|e| explain(&mut command, e))?;
+    let matches = command.try_get_matches_from_mut(arguments).map_err(|e| explain(&mut command, e))?;
     let above = (&matches, directories_of(&matches));
     let (operation, matches) = match matches.subcommand() {
         None => (Operation::Status, &matches),
@@ -399,16 +274,9 @@ pub fn parse(
 
     // Options are taken before the operation as well as after it; the nearer one wins.
     let below = directories_of(matches);
-    let given = |name: &str| {
-        [matches, above.0]
-            .iter()
-            .any(|m| one(m, name) == Some(true))
-    };
+    let given = |name: &str| [matches, above.0].iter().any(|m| one(m, name) == Some(true));
     let request = Request {
-        directories: Directories {
-            sysdir: below.sysdir.or(above.1.sysdir),
-            rundir: below.rundir.or(above.1.rundir),
-        },
+        directories: Directories { sysdir: below.sysdir.or(above.1.sysdir), rundir: below.rundir.or(above.1.rundir) },
         operation,
         services: many(matches, "service"),
         signal: one(matches, "signal"),
@@ -419,22 +287,10 @@ pub fn parse(
         watch: given("watch"),
     };
     let misplaced = [
-        (
-            request.force && operation != Operation::Stop,
-            "--force goes with stop only",
-        ),
-        (
-            request.json && operation != Operation::Status,
-            "--json goes with status only",
-        ),
-        (
-            request.watch && operation != Operation::Status,
-            "--watch goes with status only",
-        ),
-        (
-            request.wait.is_some() && !operation.changes(),
-            "--wait goes only with the operations that change services",
-        ),
+        (request.force && operation != Operation::Stop, "--force goes with stop only"),
+        (request.json && operation != Operation::Status, "--json goes with status only"),
+        (request.watch && operation != Operation::Status, "--watch goes with status only"),
+        (request.wait.is_some() && !operation.changes(), "--wait goes only with the operations that change services"),
     ];
     match misplaced.into_iter().find(|(wrong, _)| *wrong) {
         Some((_, words)) => Err(command.error(ErrorKind::ArgumentConflict, words)),
@@ -443,11 +299,7 @@ pub fn parse(
 }
 
 fn by_name(name: &str) -> Option<Operation> {
-    GROUPS
-        .iter()
-        .flat_map(|group| group.1)
-        .find(|entry| entry.name == name)
-        .map(|entry| entry.operation)
+    GROUPS.iter().flat_map(|group| group.1).find(|entry| entry.name == name).map(|entry| entry.operation)
 }
 
 /// What clap calls a subcommand is an operation here.
@@ -455,18 +307,10 @@ fn explain(command: &mut Command, error: clap::Error) -> clap::Error {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return error;
     }
-    let given = error
-        .get(ContextKind::InvalidSubcommand)
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string).unwrap_or_default();
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         // the nearest comes last
-        Some(ContextValue::Strings(names)) => names
-            .iter()
-            .rev()
-            .take(2)
-            .map(|name| format!("'{name}'"))
-            .collect(),
+        Some(ContextValue::Strings(names)) => names.iter().rev().take(2).map(|name| format!("'{name}'")).collect(),
         Some(ContextValue::String(name)) => vec![format!("'{name}'")],
         _ => Vec::new(),
     };
@@ -475,8 +319,5 @@ fn explain(command: &mut Command, error: clap::Error) -> clap::Error {
     } else {
         format!("did you mean {}?", near.join(" or "))
     };
-    command.error(
-        ErrorKind::InvalidSubcommand,
-        format!("there is no operation '{given}'; {advice}"),
-    )
+    command.error(ErrorKind::InvalidSubcommand, format!("there is no operation '{given}'; {advice}"))
 }

@@ -41,10 +41,7 @@ impl Ended {
         }
         match (kind, number, extra) {
             ("exit", Some(code), _) => Some(Self::Code(code)),
-            ("signal", Some(number), None) => Some(Self::Signal {
-                number,
-                core: false,
-            }),
+            ("signal", Some(number), None) => Some(Self::Signal { number, core: false }),
             ("signal", Some(number), Some("core")) => Some(Self::Signal { number, core: true }),
             ("exec", Some(errno), _) => Some(Self::Exec(errno)),
             ("fork", Some(errno), _) => Some(Self::Fork(errno)),
@@ -65,10 +62,7 @@ impl Ended {
                 format!("killed by {}{core}", signal_name(number))
             }
             Self::Exec(errno) => format!("cannot be executed: {}", Errno::from_raw(errno).desc()),
-            Self::Fork(errno) => format!(
-                "no process could be made: {}",
-                Errno::from_raw(errno).desc()
-            ),
+            Self::Fork(errno) => format!("no process could be made: {}", Errno::from_raw(errno).desc()),
             Self::Unknown => "ended in an unknown way while its supervisor was dead".to_owned(),
         }
     }
@@ -77,10 +71,7 @@ impl Ended {
 /// The name of a signal, as in signal(7); of a realtime signal, its number.
 #[must_use]
 pub fn signal_name(number: i32) -> String {
-    Signal::try_from(number).map_or_else(
-        |_| format!("signal {number}"),
-        |signal| signal.as_str().to_owned(),
-    )
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
 
 /// The form of the status file.
@@ -88,10 +79,7 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit {code}"),
-            Self::Signal {
-                number,
-                core: false,
-            } => write!(f, "signal {number}"),
+            Self::Signal { number, core: false } => write!(f, "signal {number}"),
             Self::Signal { number, core: true } => write!(f, "signal {number} core"),
             Self::Exec(errno) => write!(f, "exec {errno}"),
             Self::Fork(errno) => write!(f, "fork {errno}"),
@@ -109,14 +97,8 @@ mod tests {
         for ended in [
             Ended::Code(0),
             Ended::Code(255),
-            Ended::Signal {
-                number: 9,
-                core: false,
-            },
-            Ended::Signal {
-                number: 11,
-                core: true,
-            },
+            Ended::Signal { number: 9, core: false },
+            Ended::Signal { number: 11, core: true },
             Ended::Exec(2),
             Ended::Fork(11),
             Ended::Unknown,
@@ -127,16 +109,7 @@ mod tests {
 
     #[test]
     fn rubbish_is_none() {
-        for text in [
-            "",
-            "exit",
-            "exit -1",
-            "exit x",
-            "exit 1 core",
-            "signal 9 cor",
-            "signal 9 core x",
-            "unknown 1",
-        ] {
+        for text in ["", "exit", "exit -1", "exit x", "exit 1 core", "signal 9 cor", "signal 9 core x", "unknown 1"] {
             assert_eq!(Ended::parse(text), None, "{text:?}");
         }
     }

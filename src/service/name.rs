@@ -77,10 +77,7 @@ impl Name {
     pub fn from_operand(operand: &OsStr) -> Result<Self, NameError> {
         let bytes = operand.as_bytes();
         let end = bytes.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
-        let begin = bytes[..end]
-            .iter()
-            .rposition(|b| *b == b'/')
-            .map_or(0, |i| i + 1);
+        let begin = bytes[..end].iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
         Self::new(OsStr::from_bytes(&bytes[begin..end]))
     }
 
@@ -148,18 +145,7 @@ mod tests {
 
     #[test]
     fn odd_but_valid_names() {
-        for name in [
-            "a",
-            "with space",
-            "100%",
-            "it's",
-            "$(id)",
-            "\u{e9}t\u{e9}",
-            "a.b",
-            "pid2",
-            "a-",
-            "#x",
-        ] {
+        for name in ["a", "with space", "100%", "it's", "$(id)", "\u{e9}t\u{e9}", "a.b", "pid2", "a-", "#x"] {
             assert!(new(name.as_bytes()).is_ok(), "{name}");
         }
         assert!(new(b"\xff\xfe").is_ok());

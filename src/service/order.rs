@@ -68,19 +68,9 @@ mod tests {
         use Order::{Gone, Hold, Kill, Once, Ran, Restart, Shutdown, Stop};
         for order in [Stop, Kill, Once, Ran, Restart, Shutdown, Gone, Hold] {
             assert_eq!(Order::parse(order.word().as_bytes()), order);
-            assert_eq!(
-                Order::parse(format!("{}\n", order.word()).as_bytes()),
-                order
-            );
+            assert_eq!(Order::parse(format!("{}\n", order.word()).as_bytes()), order);
         }
-        for rubbish in [
-            &b"Stop"[..],
-            b"stop stop",
-            b" stop",
-            b"\xff",
-            b"stop\nkill\n",
-            b"0",
-        ] {
+        for rubbish in [&b"Stop"[..], b"stop stop", b" stop", b"\xff", b"stop\nkill\n", b"0"] {
             assert_eq!(Order::parse(rubbish), Hold);
         }
     }

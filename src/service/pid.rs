@@ -45,20 +45,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_process_of_its_own_is_none() {
-        for rubbish in [
-            "",
-            "\n",
-            "-1",
-            "0",
-            "1",
-            "+5",
-            " 5",
-            "5 ",
-            "5\n\n",
-            "99999999999",
-            "\0",
-            "5x",
-        ] {
+        for rubbish in ["", "\n", "-1", "0", "1", "+5", " 5", "5 ", "5\n\n", "99999999999", "\0", "5x"] {
             assert_eq!(Pid::parse(rubbish.as_bytes()), None, "{rubbish:?}");
         }
         assert_eq!(Pid::parse(b"2\n").map(Pid::raw), Some(2));

@@ -34,9 +34,7 @@ impl BootId {
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let mut bytes = [0; 40];
-        let length = u8::try_from(text.len())
-            .ok()
-            .filter(|n| (1..=40).contains(n))?;
+        let length = u8::try_from(text.len()).ok().filter(|n| (1..=40).contains(n))?;
         if !text.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
             return None;
         }
@@ -99,12 +97,7 @@ impl Record {
         let mut bytes = [b' '; LENGTH];
         bytes[LENGTH - 1] = b'\n';
         let (pid, start, group, session) = match self.run {
-            Some(run) => (
-                run.process.pid.raw(),
-                run.process.start,
-                run.group.raw(),
-                run.session,
-            ),
+            Some(run) => (run.process.pid.raw(), run.process.start, run.group.raw(), run.session),
             None => (0, 0, 0, 0),
         };
         let told = match self.told {
@@ -113,11 +106,8 @@ impl Record {
             Some(Told::Kill) => "kill",
         };
         // At most 7 + 10 + 41 + 3 * 12 + 21 + 5 bytes: it always fits.
-        let _ = write!(
-            &mut bytes[..],
-            "sysmgr {VERSION} {} {pid} {start} {group} {session} {told}",
-            self.boot.as_str()
-        );
+        let _ =
+            write!(&mut bytes[..], "sysmgr {VERSION} {} {pid} {start} {group} {session} {told}", self.boot.as_str());
         bytes
     }
 
@@ -144,15 +134,8 @@ impl Record {
         let run = if pid == 0 {
             None
         } else {
-            let process = Process {
-                pid: Pid::new(pid)?,
-                start,
-            };
-            Some(Run {
-                process,
-                group: Pid::new(group)?,
-                session: Some(session).filter(|s| *s >= 0)?,
-            })
+            let process = Process { pid: Pid::new(pid)?, start };
+            Some(Run { process, group: Pid::new(group)?, session: Some(session).filter(|s| *s >= 0)? })
         };
         Some(Self { boot, run, told })
     }
@@ -168,30 +151,15 @@ mod tests {
 
     fn sample() -> Record {
         let boot = BootId::parse(b"3fa164de-f154-4387-82ef-cdd9a756bf93\n").expect("valid");
-        let process = Process {
-            pid: pid(i32::MAX),
-            start: u64::MAX,
-        };
-        let run = Run {
-            process,
-            group: pid(i32::MAX),
-            session: i32::MAX,
-        };
-        Record {
-            boot,
-            run: Some(run),
-            told: Some(Told::Kill),
-        }
+        let process = Process { pid: pid(i32::MAX), start: u64::MAX };
+        let run = Run { process, group: pid(i32::MAX), session: i32::MAX };
+        Record { boot, run: Some(run), told: Some(Told::Kill) }
     }
 
     #[test]
     fn written_and_read_back_and_always_of_one_length() {
         let longest = sample();
-        let none = Record {
-            boot: BootId::UNKNOWN,
-            run: None,
-            told: None,
-        };
+        let none = Record { boot: BootId::UNKNOWN, run: None, told: None };
         for record in [longest, none] {
             let bytes = record.encode();
             assert_eq!(bytes[LENGTH - 1], b'\n');
@@ -201,9 +169,7 @@ mod tests {
 
     #[test]
     fn a_later_version_with_more_fields_is_understood() {
-        let mut text = String::from_utf8_lossy(&sample().encode())
-            .trim_end()
-            .replacen("sysmgr 1", "sysmgr 2", 1);
+        let mut text = String::from_utf8_lossy(&sample().encode()).trim_end().replacen("sysmgr 1", "sysmgr 2", 1);
         text.push_str(" something new\n");
         assert_eq!(Record::decode(text.as_bytes()), Some(sample()));
     }

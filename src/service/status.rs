@@ -39,17 +39,11 @@ impl Phase {
     /// The word for it in the file.
     #[must_use]
     pub fn word(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(phase, _)| *phase == self)
-            .map_or("", |(_, word)| word)
+        Self::ALL.iter().find(|(phase, _)| *phase == self).map_or("", |(_, word)| word)
     }
 
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, w)| *w == word)
-            .map(|(phase, _)| *phase)
+        Self::ALL.iter().find(|(_, w)| *w == word).map(|(phase, _)| *phase)
     }
 }
 
@@ -140,13 +134,7 @@ impl Status {
 /// The content of the file.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "state='{}'\nsince='{}'\nsince_ms='{}'",
-            self.phase.word(),
-            self.since,
-            self.since_ms.0
-        )?;
+        writeln!(f, "state='{}'\nsince='{}'\nsince_ms='{}'", self.phase.word(), self.since, self.since_ms.0)?;
         writeln!(f, "boot='{}'", Quoted(&self.boot))?;
         if let Some(pid) = self.pid {
             writeln!(f, "pid='{pid}'")?;
@@ -213,10 +201,7 @@ mod tests {
             start_time: Some(4242),
             starts: 7,
             failures: 3,
-            last_exit: Some(Ended::Signal {
-                number: 11,
-                core: true,
-            }),
+            last_exit: Some(Ended::Signal { number: 11, core: true }),
             last_run_ms: Some(200),
             next_try_ms: Some(Moment(99_999)),
             order: Some("it's $(x) `y` \"z\"".into()),
@@ -242,14 +227,7 @@ mod tests {
     fn rubbish_is_none() {
         let text = full().to_string();
         assert_eq!(Status::decode(&text.as_bytes()[..text.len() / 2]), None);
-        for rubbish in [
-            &b""[..],
-            b"\n",
-            b"state=up\n",
-            b"state='flying'\n",
-            b"pid='1'\nstate='up'\n",
-            b"\xff\n",
-        ] {
+        for rubbish in [&b""[..], b"\n", b"state=up\n", b"state='flying'\n", b"pid='1'\nstate='up'\n", b"\xff\n"] {
             assert_eq!(Status::decode(rubbish), None, "{rubbish:?}");
         }
     }
@@ -259,16 +237,9 @@ mod tests {
         let mut status = full();
         status.reason = Some("a'b\n$(touch /nonexistent/x) `false`".into());
         let script = format!("{status}printf %s \"$reason|$order|$state\"");
-        let shell = std::process::Command::new("/bin/sh")
-            .arg("-c")
-            .arg(script)
-            .output()
-            .expect("there is a shell");
+        let shell = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().expect("there is a shell");
         let said = String::from_utf8_lossy(&shell.stdout);
-        assert_eq!(
-            said,
-            "a'b $(touch /nonexistent/x) `false`|it's $(x) `y` \"z\"|backoff"
-        );
+        assert_eq!(said, "a'b $(touch /nonexistent/x) `false`|it's $(x) `y` \"z\"|backoff");
         assert!(shell.stderr.is_empty());
     }
 }

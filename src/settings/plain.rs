@@ -55,34 +55,21 @@ const DAY: u32 = 24 * HOUR;
 /// The wait before the second restart in a row. Never 0: a service that ends at once would take a whole processor.
 pub const RESTART_DELAY: Time = time("restart_delay_ms", "SYSMGR_RESTART_DELAY_MS", 1, DAY);
 /// The longest wait before a restart.
-pub const RESTART_DELAY_MAX: Time = time(
-    "restart_delay_max_ms",
-    "SYSMGR_RESTART_DELAY_MAX_MS",
-    1,
-    DAY,
-);
+pub const RESTART_DELAY_MAX: Time = time("restart_delay_max_ms", "SYSMGR_RESTART_DELAY_MAX_MS", 1, DAY);
 /// The run that forgets failures. Never 0: no end would count as a failure, and nothing be held back.
 pub const STABLE_AFTER: Time = time("stable_after_ms", "SYSMGR_STABLE_AFTER_MS", 1, DAY);
 /// The time between SIGTERM and SIGKILL.
 pub const STOP_TIMEOUT: Time = time("stop_timeout_ms", "SYSMGR_STOP_TIMEOUT_MS", 1, HOUR);
 /// The time that a stop of everything may take.
-pub const SHUTDOWN_TIMEOUT: Time =
-    time("shutdown_timeout_ms", "SYSMGR_SHUTDOWN_TIMEOUT_MS", 1, HOUR);
+pub const SHUTDOWN_TIMEOUT: Time = time("shutdown_timeout_ms", "SYSMGR_SHUTDOWN_TIMEOUT_MS", 1, HOUR);
 /// The age at which a service counts as up; 0 is allowed, and means as soon as it runs.
 pub const SETTLE: Time = time("settle_ms", "SYSMGR_SETTLE_MS", 0, HOUR);
 /// The interval of looking; below 10 ms it would do nothing else.
 pub const RESCAN: Time = time("rescan_ms", "SYSMGR_RESCAN_MS", 10, HOUR);
 
 /// All times, in the order of `config.toml`.
-pub const TIMES: [Time; 7] = [
-    RESTART_DELAY,
-    RESTART_DELAY_MAX,
-    STABLE_AFTER,
-    STOP_TIMEOUT,
-    SHUTDOWN_TIMEOUT,
-    SETTLE,
-    RESCAN,
-];
+pub const TIMES: [Time; 7] =
+    [RESTART_DELAY, RESTART_DELAY_MAX, STABLE_AFTER, STOP_TIMEOUT, SHUTDOWN_TIMEOUT, SETTLE, RESCAN];
 
 /// The key of the owner check in `config.toml`.
 pub const OWNER_CHECK_KEY: &str = "owner_check";
@@ -90,10 +77,5 @@ pub const OWNER_CHECK_KEY: &str = "owner_check";
 pub const OWNER_CHECK_VARIABLE: &str = "SYSMGR_OWNER_CHECK";
 
 const fn time(key: &'static str, variable: &'static str, least: u32, most: u32) -> Time {
-    Time {
-        key,
-        variable,
-        least,
-        most,
-    }
+    Time { key, variable, least, most }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use nix::libc;
 
+use super::Options;
 use super::files::{Files, Opened};
 use super::machine::{Effect, Event, Machine, State};
-use super::{Options, Verbosity};
+use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
 use crate::service::pid::Pid;
@@ -43,10 +44,7 @@ pub fn run(options: Options) -> ExitCode {
     let (files, record) = match Files::open(&options.rundir, &options.name) {
         Ok(Opened::Ours(files, record)) => (files, record),
         Ok(Opened::Held(pid)) => {
-            return fail(
-                &options,
-                &format!("it has a supervisor already, process {pid}; nothing was done"),
-            );
+            return fail(&options, &format!("it has a supervisor already, process {pid}; nothing was done"));
         }
         Err(fault) => return fail(&options, &fault.to_string()),
     };
@@ -114,11 +112,7 @@ impl Supervisor {
         let now = clock::now();
         self.recorded = record;
         process::adopt_orphans();
-        if let Some(old) = self
-            .files
-            .read_status()
-            .filter(|old| old.boot == self.boot.as_str())
-        {
+        if let Some(old) = self.files.read_status().filter(|old| old.boot == self.boot.as_str()) {
             self.machine.starts = old.starts;
             self.machine.failures = old.failures;
             self.machine.last = old.last_exit;
@@ -139,11 +133,8 @@ impl Supervisor {
                 let written = self.files.write_pid(Some(run.process.pid));
                 self.report(written);
                 self.say(
-                    Verbosity::Events,
-                    format_args!(
-                        "its supervisor was gone; process {} goes on",
-                        run.process.pid
-                    ),
+                    Verbosity::Normal,
+                    format_args!("its supervisor was gone; process {} goes on", run.process.pid),
                 );
             } else {
                 let written = self.files.write_pid(None);
@@ -178,10 +169,7 @@ impl Supervisor {
             self.publish();
             wait.clear();
             let gate = self.gate.as_ref().map(|gate| wait.add(gate.fd()));
-            let adopted = self
-                .adopted
-                .as_ref()
-                .and_then(|handle| handle.fd().map(|fd| wait.add(fd)));
+            let adopted = self.adopted.as_ref().and_then(|handle| handle.fd().map(|fd| wait.add(fd)));
             if let Some(fd) = self.member.as_ref().and_then(Handle::fd) {
                 wait.add(fd);
             }
@@ -291,19 +279,12 @@ impl Supervisor {
         let waiting = match service::fork(&self.path, &self.context) {
             Ok(waiting) => waiting,
             Err(errno) => {
-                self.report(Err(Fault::of(
-                    "make a process for",
-                    service_path(&self.path),
-                )(errno)));
+                self.report(Err(Fault::of("make a process for", service_path(&self.path))(errno)));
                 return self.step(Event::NotSpawned(errno as i32));
             }
         };
         let (pid, group) = (waiting.pid, waiting.group);
-        self.run = Some(Run {
-            process: process::identify(pid),
-            group,
-            session: group::own_session(),
-        });
+        self.run = Some(Run { process: process::identify(pid), group, session: group::own_session() });
         self.recorded = None;
         if let Err(fault) = self.files.write_record(&self.to_record()) {
             // the gate closes, and the child exits
@@ -325,12 +306,12 @@ impl Supervisor {
         self.report(written);
         self.publish();
         self.gate = Some(waiting.release());
-        self.say(Verbosity::All, format_args!("started, process {pid}"));
+        self.say(Verbosity::Verbose, format_args!("started, process {pid}"));
     }
 
     fn refuse(&mut self, reason: String) {
         if self.reason.as_ref() != Some(&reason) {
-            self.say(Verbosity::Errors, format_args!("not started: {reason}"));
+            self.say(Verbosity::Quiet, format_args!("not started: {reason}"));
         }
         self.reason = Some(reason);
         self.step(Event::Refused);
@@ -375,8 +356,7 @@ impl Supervisor {
         let group = self.run.map(group_of);
         if self.adopted.take().is_none() {
             let signals = [signals::SIGTERM, signals::SIGCONT];
-            self.group_signalled =
-                group.is_some_and(|group| group.signal_with_member(pid, &signals));
+            self.group_signalled = group.is_some_and(|group| group.signal_with_member(pid, &signals));
             reap::reap(pid.raw());
         }
         self.look();
@@ -422,13 +402,9 @@ impl Supervisor {
                 Some(handle) => handle.signal(*signal),
                 None => process::kill(pid, *signal),
             };
-            if let Err(errno) = sent.or_else(|errno| {
-                if errno == nix::errno::Errno::ESRCH {
-                    Ok(())
-                } else {
-                    Err(errno)
-                }
-            }) {
+            if let Err(errno) =
+                sent.or_else(|errno| if errno == nix::errno::Errno::ESRCH { Ok(()) } else { Err(errno) })
+            {
                 self.report(Err(Fault::of("signal", service_path(&self.path))(errno)));
             }
         }
@@ -437,20 +413,13 @@ impl Supervisor {
     fn signal_group(&mut self, signals: &[i32]) {
         if let Some(Err(errno)) = self.run.map(|run| group_of(run).signal(signals)) {
             if errno != nix::errno::Errno::ESRCH {
-                self.report(Err(Fault::of(
-                    "end what is left of",
-                    service_path(&self.path),
-                )(errno)));
+                self.report(Err(Fault::of("end what is left of", service_path(&self.path))(errno)));
             }
         }
     }
 
     fn to_record(&self) -> Record {
-        Record {
-            boot: self.boot,
-            run: self.run,
-            told: self.machine.told,
-        }
+        Record { boot: self.boot, run: self.run, told: self.machine.told }
     }
 
     /// Brings the record up to date, if it is not.
@@ -467,9 +436,7 @@ impl Supervisor {
 
     /// Puts back what others have taken away.
     fn restore(&mut self) {
-        let restored =
-            self.files
-                .restore(&self.options.rundir, &self.options.name, &self.to_record());
+        let restored = self.files.restore(&self.options.rundir, &self.options.name, &self.to_record());
         self.report(restored);
     }
 
@@ -498,18 +465,13 @@ impl Supervisor {
         };
         let (since_ms, since) = self.since;
         let mut status = Status::new(phase, since, since_ms, self.boot.as_str().to_owned());
-        let main: Option<Process> = self
-            .run
-            .map(|run| run.process)
-            .filter(|_| machine.main().is_some());
+        let main: Option<Process> = self.run.map(|run| run.process).filter(|_| machine.main().is_some());
         status.pid = main.map(|main| main.pid);
         status.start_time = main.map(|main| main.start);
         status.starts = machine.starts;
         status.failures = machine.failures;
         status.last_exit = machine.last;
-        status.last_run_ms = machine
-            .last_run
-            .map(|run| u64::try_from(run.as_millis()).unwrap_or(u64::MAX));
+        status.last_run_ms = machine.last_run.map(|run| u64::try_from(run.as_millis()).unwrap_or(u64::MAX));
         if let State::Backoff(at) = machine.state {
             status.next_try_ms = Some(at);
         }
@@ -531,21 +493,15 @@ impl Supervisor {
                 if wait > 0.0 {
                     let failures = self.machine.failures;
                     self.say(
-                        Verbosity::Events,
+                        Verbosity::Normal,
                         format_args!("{ended} after {run:.1} s, {failures} times in a row; tried again in {wait:.1} s"),
                     );
                 } else {
-                    self.say(
-                        Verbosity::Events,
-                        format_args!("{ended} after {run:.1} s; started again"),
-                    );
+                    self.say(Verbosity::Normal, format_args!("{ended} after {run:.1} s; started again"));
                 }
             }
             State::Clearing(_) => {
-                self.say(
-                    Verbosity::Events,
-                    format_args!("{ended} after {run:.1} s; what it left behind is ended"),
-                );
+                self.say(Verbosity::Normal, format_args!("{ended} after {run:.1} s; what it left behind is ended"));
             }
             _ => {}
         }
@@ -555,22 +511,16 @@ impl Supervisor {
         self.run = None;
         self.machine.told = None;
         self.publish();
-        let removed = self
-            .files
-            .write_pid(None)
-            .and_then(|()| self.files.write_syspid(None));
+        let removed = self.files.write_pid(None).and_then(|()| self.files.write_syspid(None));
         self.report(removed);
-        self.say(Verbosity::All, format_args!("down"));
+        self.say(Verbosity::Verbose, format_args!("down"));
     }
 
     /// Reports what the system refused, once until all works again.
     fn report(&mut self, result: Result<(), Fault>) {
         if let Err(fault) = result {
             if !self.faulty {
-                self.say(
-                    Verbosity::Errors,
-                    format_args!("{fault}; it is tried again"),
-                );
+                self.say(Verbosity::Quiet, format_args!("{fault}; it is tried again"));
             }
             self.faulty = true;
         }
@@ -584,10 +534,7 @@ impl Supervisor {
 }
 
 fn group_of(run: Run) -> Group {
-    Group {
-        id: run.group,
-        session: run.session,
-    }
+    Group { id: run.group, session: run.session }
 }
 
 fn service_path(path: &CString) -> &Path {

@@ -50,16 +50,7 @@ impl Files {
             Claim::Held(pid) => Opened::Held(pid),
             Claim::Ours(owner, record) => {
                 let none = Written::default;
-                Opened::Ours(
-                    Self {
-                        dir,
-                        owner,
-                        pid: none(),
-                        syspid: none(),
-                        status: none(),
-                    },
-                    record,
-                )
+                Opened::Ours(Self { dir, owner, pid: none(), syspid: none(), status: none() }, record)
             }
         })
     }
@@ -75,9 +66,7 @@ impl Files {
                 Claim::Ours(owner, _) => (self.dir, self.owner) = (dir, owner),
                 Claim::Held(_) => {
                     let tried = "take back the lock, which another process has, of";
-                    return Err(Fault::of(tried, dir.path().join(files::OWNER))(
-                        nix::errno::Errno::EAGAIN,
-                    ));
+                    return Err(Fault::of(tried, dir.path().join(files::OWNER))(nix::errno::Errno::EAGAIN));
                 }
             }
         }
@@ -92,9 +81,7 @@ impl Files {
     /// # Errors
     /// What the system refused: the service must not be let go then.
     pub fn write_record(&self, record: &Record) -> Result<(), Fault> {
-        self.owner
-            .write(record)
-            .map_err(Fault::of("write", self.dir.path().join(files::OWNER)))
+        self.owner.write(record).map_err(Fault::of("write", self.dir.path().join(files::OWNER)))
     }
 
     /// Writes, or removes, the process id of the service.
@@ -154,15 +141,11 @@ impl Files {
         let once = |text: &[u8]| Order::parse(text) == Order::Once;
         let starting = |text: &[u8]| Order::parse(text).starts();
         if order == Order::Ran {
-            self.dir
-                .replace_if(files::LOCK, once, content.as_bytes())
-                .map(drop)
+            self.dir.replace_if(files::LOCK, once, content.as_bytes()).map(drop)
         } else if self.dir.make_file(files::LOCK, content.as_bytes())? {
             Ok(())
         } else {
-            self.dir
-                .replace_if(files::LOCK, starting, content.as_bytes())
-                .map(drop)
+            self.dir.replace_if(files::LOCK, starting, content.as_bytes()).map(drop)
         }
     }
 
@@ -171,9 +154,7 @@ impl Files {
     /// # Errors
     /// What the system refused.
     pub fn remove_restart(&self) -> Result<(), Fault> {
-        self.dir
-            .remove_if(files::LOCK, |text| Order::parse(text) == Order::Restart)
-            .map(drop)
+        self.dir.remove_if(files::LOCK, |text| Order::parse(text) == Order::Restart).map(drop)
     }
 }
 

@@ -207,11 +207,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Moment> {
         let state = match self.state {
             State::Clearing(at) | State::Backoff(at) => Some(at),
-            State::Down
-            | State::Starting(_)
-            | State::Up(_)
-            | State::Stopping(..)
-            | State::Refused => None,
+            State::Down | State::Starting(_) | State::Up(_) | State::Stopping(..) | State::Refused => None,
         };
         match (state, self.unsaved) {
             (Some(a), Some((_, b))) => Some(a.min(b)),
@@ -232,16 +228,7 @@ impl Machine {
                 self.locked = self.order.is_some();
                 // an order that would start it again is another's wish by now
                 let save = self.order.is_none_or(Order::starts);
-                save.then(|| {
-                    self.save(
-                        Some(if told == Told::Kill {
-                            Order::Kill
-                        } else {
-                            Order::Stop
-                        }),
-                        now,
-                    )
-                })
+                save.then(|| self.save(Some(if told == Told::Kill { Order::Kill } else { Order::Stop }), now))
             }
             (Event::Saved(saved), _) => {
                 if saved {
@@ -259,7 +246,6 @@ impl Machine {
                 self.hurried = true;
                 None
             }
-            (Event::Hurry, Down | Stopping(..) | Clearing(_)) => None,
             (Event::Spawned(pid), Down | Backoff(_) | Refused) => {
                 self.starts += 1;
                 self.started = now;
@@ -283,9 +269,7 @@ impl Machine {
                 self.enter(Up(pid), now);
                 None
             }
-            (Event::Ended(ended, left), Starting(_) | Up(_) | Stopping(..)) => {
-                self.ended(ended, left, now)
-            }
+            (Event::Ended(ended, left), Starting(_) | Up(_) | Stopping(..)) => self.ended(ended, left, now),
             (Event::Cleared, Clearing(_)) => {
                 self.settle(now);
                 None
@@ -294,24 +278,16 @@ impl Machine {
                 self.state = Clearing(now + RETRY);
                 Some(Effect::KillGroup)
             }
-            (
-                Event::Tick,
-                Down | Starting(_) | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused,
-            ) => self
-                .unsaved
-                .filter(|(_, at)| *at <= now)
-                .map(|(order, _)| self.save(order, now)),
-            // seen too late, or impossible: there is a process already, or there is none
-            (Event::Executed, Down | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused)
-            | (
-                Event::Spawned(_) | Event::NotSpawned(_),
-                Starting(_) | Up(_) | Stopping(..) | Clearing(_),
-            )
+            (Event::Tick, Down | Starting(_) | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused) => {
+                self.unsaved.filter(|(_, at)| *at <= now).map(|(order, _)| self.save(order, now))
+            }
+            // nothing to hurry; seen too late; or impossible: there is a process already, or none
+            (Event::Hurry, Down | Stopping(..) | Clearing(_))
+            | (Event::Executed, Down | Up(_) | Stopping(..) | Clearing(_) | Backoff(_) | Refused)
+            | (Event::Spawned(_) | Event::NotSpawned(_), Starting(_) | Up(_) | Stopping(..) | Clearing(_))
             | (Event::Refused, Up(_) | Clearing(_))
             | (Event::Ended(..), Down | Clearing(_) | Backoff(_) | Refused)
-            | (Event::Cleared, Down | Starting(_) | Up(_) | Stopping(..) | Backoff(_) | Refused) => {
-                None
-            }
+            | (Event::Cleared, Down | Starting(_) | Up(_) | Stopping(..) | Backoff(_) | Refused) => None,
         }
     }
 
@@ -330,9 +306,7 @@ impl Machine {
                     Some(Effect::Kill(pid))
                 }
                 // it has been started: once is done
-                Wanted::Up if self.order == Some(Order::Once) => {
-                    Some(self.save(Some(Order::Ran), now))
-                }
+                Wanted::Up if self.order == Some(Order::Once) => Some(self.save(Some(Order::Ran), now)),
                 Wanted::Up | Wanted::Rest => None,
             },
             Stopping(pid, Told::Stop) if wanted == Wanted::Kill => {
@@ -369,8 +343,7 @@ impl Machine {
     fn wanted(&self) -> Wanted {
         match (self.told, self.order) {
             (Some(Told::Kill), _) | (_, Some(Order::Kill)) => Wanted::Kill,
-            (Some(Told::Stop), _) => Wanted::Stop,
-            (None, Some(Order::Stop | Order::Shutdown | Order::Gone | Order::Restart)) => {
+            (Some(Told::Stop), _) | (None, Some(Order::Stop | Order::Shutdown | Order::Gone | Order::Restart)) => {
                 Wanted::Stop
             }
             (None, Some(Order::Ran | Order::Hold)) => Wanted::Rest,
@@ -399,17 +372,9 @@ impl Machine {
     /// Begins to end what is left.
     fn clear(&mut self, now: Moment) -> Effect {
         let killing = self.wanted() == Wanted::Kill;
-        let wait = if killing {
-            RETRY
-        } else {
-            self.policy.stop_timeout
-        };
+        let wait = if killing { RETRY } else { self.policy.stop_timeout };
         self.enter(State::Clearing(now + wait), now);
-        if killing {
-            Effect::KillGroup
-        } else {
-            Effect::TerminateGroup
-        }
+        if killing { Effect::KillGroup } else { Effect::TerminateGroup }
     }
 
     /// Nothing of the last run is there any more.
@@ -421,11 +386,7 @@ impl Machine {
     fn delay(&self) -> Duration {
         match self.failures {
             0 | 1 => Duration::ZERO,
-            n => self
-                .policy
-                .delay
-                .saturating_mul(1 << (n - 2).min(20))
-                .min(self.policy.delay_max),
+            n => self.policy.delay.saturating_mul(1 << (n - 2).min(20)).min(self.policy.delay_max),
         }
     }
 
@@ -440,8 +401,7 @@ impl Machine {
             // what a signal has told goes before what it could not replace yet
             (Some(_), _) if self.told.is_some() => return,
             // taken back already, but for the writing
-            (Some((Some(Order::Ran), _)), Some(Order::Once))
-            | (Some((None, _)), Some(Order::Restart)) => return,
+            (Some((Some(Order::Ran), _)), Some(Order::Once)) | (Some((None, _)), Some(Order::Restart)) => return,
             _ => self.unsaved = None,
         }
         self.locked |= order.is_some();

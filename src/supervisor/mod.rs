@@ -4,21 +4,16 @@ mod driver;
 mod files;
 pub mod machine;
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use crate::cli::{self, Verbosity};
 use crate::service::name::Name;
+use crate::settings::BUILT_IN;
+use crate::startup::{self, Dirs, Supervise, Timings};
+use crate::sys::message;
 use machine::Policy;
-
-/// How much is said on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Only what went wrong.
-    Errors,
-    /// Also what has changed without being asked for.
-    Events,
-    /// Everything.
-    All,
-}
 
 /// What runsyssv is to do.
 #[derive(Debug, Clone)]
@@ -37,4 +32,41 @@ pub struct Options {
     pub verbosity: Verbosity,
 }
 
-pub use driver::run;
+/// runsyssv, from its arguments to its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    match options() {
+        Ok(options) => driver::run(options),
+        Err(code) => ExitCode::from(code),
+    }
+}
+
+/// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
+fn options() -> Result<Options, u8> {
+    let variable = |name: &str| std::env::var_os(name);
+    let plain = startup::plain(std::env::args_os().skip(1), variable, &BUILT_IN);
+    let Supervise { dirs, verbosity, service } = if let Some(plain) = plain {
+        plain
+    } else {
+        let request =
+            cli::runsyssv::parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("runsyssv", &error))?;
+        let dirs = Dirs::resolve(&request.directories, variable, std::env::current_dir, &BUILT_IN)
+            .map_err(|error| refuse(&error, error.exit_code()))?;
+        Supervise { dirs, verbosity: request.verbosity, service: request.service }
+    };
+    let name = Name::from_operand(&service).map_err(|error| refuse(&error, cli::USAGE))?;
+    let timings = Timings::resolve(variable, &BUILT_IN).map_err(|error| refuse(&error, error.exit_code()))?;
+    let policy = Policy {
+        delay: timings.restart_delay,
+        delay_max: timings.restart_delay_max,
+        stable_after: timings.stable_after,
+        stop_timeout: timings.stop_timeout,
+    };
+    let Dirs { sysdir, rundir } = dirs;
+    Ok(Options { sysdir, rundir, name, policy, owner_check: timings.owner_check, verbosity })
+}
+
+fn refuse(why: &dyn Display, code: u8) -> u8 {
+    message::say(format_args!("runsyssv: {why}"));
+    code
+}

@@ -23,10 +23,7 @@ impl Context {
     pub fn take(set: &[(&str, &OsStr)]) -> Self {
         let mut strings = Vec::new();
         for (key, value) in std::env::vars_os() {
-            if !set
-                .iter()
-                .any(|(name, _)| key.as_bytes() == name.as_bytes())
-            {
+            if !set.iter().any(|(name, _)| key.as_bytes() == name.as_bytes()) {
                 strings.extend(assignment(&key.into_vec(), value.as_bytes()));
             }
         }
@@ -35,11 +32,7 @@ impl Context {
         }
         let mut environment: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         environment.push(std::ptr::null());
-        Self {
-            umask: clear_umask(),
-            environment,
-            _strings: strings,
-        }
+        Self { umask: clear_umask(), environment, _strings: strings }
     }
 }
 
@@ -68,15 +61,7 @@ pub fn isolate() {
 fn close_on_exec() {
     const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
     // SAFETY: close_range(2) takes three numbers and, with this flag, closes nothing.
-    if unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            CLOSE_RANGE_CLOEXEC,
-        )
-    } != 0
-    {
+    if unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) } != 0 {
         close_on_exec_one_by_one();
     }
 }

@@ -45,22 +45,14 @@ impl fmt::Display for Refusal {
         let shown = |path: &Path| Printable(path.as_os_str().as_bytes()).to_string();
         match self {
             Self::Directory => f.write_str("it is a directory; a service is an executable file"),
-            Self::Special => {
-                f.write_str("it is not a regular file; a service is an executable file")
-            }
+            Self::Special => f.write_str("it is not a regular file; a service is an executable file"),
             Self::Dangling(target) => {
                 write!(f, "it is a link to {}, which is not there", shown(target))
             }
-            Self::NotExecutable => {
-                f.write_str("it is not executable (chmod +x makes it a service)")
-            }
+            Self::NotExecutable => f.write_str("it is not executable (chmod +x makes it a service)"),
             Self::Unreadable(error) => write!(f, "it cannot be looked at: {error}"),
             Self::Owner(path, uid) => {
-                write!(
-                    f,
-                    "{} belongs to user {uid}, not to root, who would run what they write",
-                    shown(path)
-                )
+                write!(f, "{} belongs to user {uid}, not to root, who would run what they write", shown(path))
             }
             Self::Writable(path, mode) => write!(
                 f,
@@ -103,20 +95,11 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
 
 /// What others than root could have written: the file, the service directory, or the directory of
 /// a link's target.
-fn distrust(
-    sysdir: &Path,
-    path: &Path,
-    file: &std::fs::Metadata,
-    is_link: bool,
-) -> Option<Refusal> {
+fn distrust(sysdir: &Path, path: &Path, file: &std::fs::Metadata, is_link: bool) -> Option<Refusal> {
     let mut refusal = writable_by_others(path, file);
     let mut directories = vec![sysdir.to_owned()];
     if is_link {
-        directories.extend(
-            path.canonicalize()
-                .ok()
-                .and_then(|target| Some(target.parent()?.to_owned())),
-        );
+        directories.extend(path.canonicalize().ok().and_then(|target| Some(target.parent()?.to_owned())));
     }
     for directory in directories {
         refusal = refusal.or_else(|| writable_by_others(&directory, &directory.metadata().ok()?));
@@ -138,8 +121,7 @@ fn writable_by_others(path: &Path, file: &std::fs::Metadata) -> Option<Refusal> 
 #[must_use]
 pub fn target(link: &Path) -> PathBuf {
     let target = link.read_link().unwrap_or_default();
-    link.parent()
-        .map_or_else(|| target.clone(), |parent| parent.join(&target))
+    link.parent().map_or_else(|| target.clone(), |parent| parent.join(&target))
 }
 
 fn stamp(file: &std::fs::Metadata) -> Stamp {
@@ -152,8 +134,5 @@ fn stamp(file: &std::fs::Metadata) -> Stamp {
 
 /// The system's reason alone, without Rust's number behind it.
 fn describe(error: &std::io::Error) -> String {
-    error.raw_os_error().map_or_else(
-        || error.to_string(),
-        |errno| nix::errno::Errno::from_raw(errno).desc().to_owned(),
-    )
+    error.raw_os_error().map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned())
 }

@@ -21,11 +21,7 @@ pub struct Fault {
 impl Fault {
     /// For `map_err`: the fault of having `tried` something with `path`.
     pub fn of(tried: &'static str, path: impl AsRef<Path>) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self {
-            tried,
-            path: path.as_ref().to_owned(),
-            errno,
-        }
+        move |errno| Self { tried, path: path.as_ref().to_owned(), errno }
     }
 }
 

@@ -14,9 +14,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat, write};
 
 use super::fault::Fault;
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// An open directory.
 #[derive(Debug)]
@@ -32,10 +30,7 @@ impl Dir {
     /// Of open(2).
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let fd = open(path, DIRECTORY, Mode::empty()).map_err(Fault::of("open", path))?;
-        Ok(Self {
-            fd,
-            path: path.to_owned(),
-        })
+        Ok(Self { fd, path: path.to_owned() })
     }
 
     /// Opens `path`, after having made it and its parents, 0755 each, as far as they are missing.
@@ -67,8 +62,8 @@ impl Dir {
     /// Of open(2); a symlink is ENOTDIR, one of another user EPERM.
     pub fn sub<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
         let path = self.path.join(name);
-        let fd = openat(&self.fd, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
-            .map_err(Fault::of("open", &path))?;
+        let fd =
+            openat(&self.fd, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty()).map_err(Fault::of("open", &path))?;
         let dir = Self { fd, path };
         dir.check_owner()?;
         Ok(dir)
@@ -81,29 +76,20 @@ impl Dir {
     pub fn make_sub<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
         make_at(&self.fd, name, &self.path.join(name))?;
         let dir = self.sub(name)?;
-        let mode = fstat(&dir.fd)
-            .map_err(Fault::of("read the mode of", &dir.path))?
-            .st_mode;
+        let mode = fstat(&dir.fd).map_err(Fault::of("read the mode of", &dir.path))?.st_mode;
         if mode & 0o7777 != 0o755 {
-            fchmod(&dir.fd, Mode::from_bits_truncate(0o755))
-                .map_err(Fault::of("change the mode of", &dir.path))?;
+            fchmod(&dir.fd, Mode::from_bits_truncate(0o755)).map_err(Fault::of("change the mode of", &dir.path))?;
         }
         Ok(dir)
     }
 
     /// A directory of somebody else is no place for what gets believed.
     fn check_owner(&self) -> Result<(), Fault> {
-        let owner = fstat(&self.fd)
-            .map_err(Fault::of("read the owner of", &self.path))?
-            .st_uid;
+        let owner = fstat(&self.fd).map_err(Fault::of("read the owner of", &self.path))?.st_uid;
         if owner == geteuid().as_raw() {
             Ok(())
         } else {
-            Err(Fault {
-                tried: "use another user's directory",
-                path: self.path.clone(),
-                errno: Errno::EPERM,
-            })
+            Err(Fault { tried: "use another user's directory", path: self.path.clone(), errno: Errno::EPERM })
         }
     }
 
@@ -124,16 +110,10 @@ impl Dir {
 
     /// Opens a file in it, never through a symlink, never waiting for the other end of a FIFO.
     pub(super) fn open_file(&self, name: &str, flags: OFlag, mode: u32) -> Result<OwnedFd, Errno> {
-        let flags =
-            flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         // mode_t has 16 bits on some systems and 32 on others
         #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
-        openat(
-            &self.fd,
-            name,
-            flags,
-            Mode::from_bits_truncate(mode as nix::libc::mode_t),
-        )
+        openat(&self.fd, name, flags, Mode::from_bits_truncate(mode as nix::libc::mode_t))
     }
 
     /// What fstatat(2) says of `name`, not following a symlink.
@@ -192,13 +172,7 @@ impl Dir {
             }
             other => other?,
         };
-        let written = write(&fd, content).and_then(|n| {
-            if n == content.len() {
-                Ok(())
-            } else {
-                Err(Errno::ENOSPC)
-            }
-        });
+        let written = write(&fd, content).and_then(|n| if n == content.len() { Ok(()) } else { Err(Errno::ENOSPC) });
         if written.is_err() {
             let _ = unlinkat(&self.fd, aside, UnlinkatFlags::NoRemoveDir);
         }
@@ -251,12 +225,7 @@ impl Dir {
     ///
     /// # Errors
     /// Of open(2), write(2) and rename(2).
-    pub fn replace_if(
-        &self,
-        name: &str,
-        expected: impl Fn(&[u8]) -> bool,
-        content: &[u8],
-    ) -> Result<bool, Fault> {
+    pub fn replace_if(&self, name: &str, expected: impl Fn(&[u8]) -> bool, content: &[u8]) -> Result<bool, Fault> {
         let fault = || Fault::of("write", self.path.join(name));
         let mut buffer = [0; 64];
         if !self.read(name, &mut buffer).is_some_and(&expected) {
@@ -272,11 +241,7 @@ impl Dir {
             }
             Err(errno) => {
                 let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
-                return if errno == Errno::ENOENT {
-                    Ok(false)
-                } else {
-                    Err(fault()(errno))
-                };
+                return if errno == Errno::ENOENT { Ok(false) } else { Err(fault()(errno)) };
             }
         }
         let agreed = self.read(&aside, &mut buffer).is_none_or(expected);
@@ -312,13 +277,8 @@ impl Dir {
     /// # Errors
     /// Of open(2) and readdir(3).
     pub fn names(&self) -> Result<Vec<OsString>, Fault> {
-        let fault = |errno| Fault {
-            tried: "list",
-            path: self.path.clone(),
-            errno,
-        };
-        let mut list =
-            nix::dir::Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).map_err(fault)?;
+        let fault = |errno| Fault { tried: "list", path: self.path.clone(), errno };
+        let mut list = nix::dir::Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).map_err(fault)?;
         let mut names = Vec::new();
         for entry in list.iter() {
             let entry = entry.map_err(fault)?;
@@ -355,22 +315,10 @@ fn make_at<Fd: AsFd, N: NixPath + ?Sized>(at: Fd, name: &N, path: &Path) -> Resu
 fn exchange(dir: &OwnedFd, a: &str, b: &str) -> Result<(), Errno> {
     use std::ffi::CString;
     const RENAME_EXCHANGE: nix::libc::c_uint = 2;
-    let (a, b) = (
-        CString::new(a).map_err(|_| Errno::EINVAL)?,
-        CString::new(b).map_err(|_| Errno::EINVAL)?,
-    );
+    let (a, b) = (CString::new(a).map_err(|_| Errno::EINVAL)?, CString::new(b).map_err(|_| Errno::EINVAL)?);
     let dir = dir.as_raw_fd();
     // SAFETY: renameat2(2) takes descriptors and strings that live across the call.
-    let n = unsafe {
-        nix::libc::syscall(
-            nix::libc::SYS_renameat2,
-            dir,
-            a.as_ptr(),
-            dir,
-            b.as_ptr(),
-            RENAME_EXCHANGE,
-        )
-    };
+    let n = unsafe { nix::libc::syscall(nix::libc::SYS_renameat2, dir, a.as_ptr(), dir, b.as_ptr(), RENAME_EXCHANGE) };
     Errno::result(n).map(drop)
 }
 
@@ -403,12 +351,7 @@ pub struct Stamp {
 
 impl Stamp {
     // the fields have other widths on other systems
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_sign_loss,
-        clippy::useless_conversion,
-        clippy::cast_lossless
-    )]
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::useless_conversion, clippy::cast_lossless)]
     pub(super) fn of(stat: &FileStat) -> Self {
         Self {
             file: (stat.st_dev as u64, stat.st_ino as u64),

@@ -61,9 +61,7 @@ impl Group {
         if self.members().is_empty() {
             return Ok(());
         }
-        signals
-            .iter()
-            .try_for_each(|signal| kill_group(self.id, *signal))
+        signals.iter().try_for_each(|signal| kill_group(self.id, *signal))
     }
 
     /// What there is still of it.
@@ -75,19 +73,14 @@ impl Group {
             Rest::Children
         } else if cfg!(all(target_os = "linux", not(sysmgr_posix))) {
             // zombies whose parents don't reap them are no processes any more
-            self.members()
-                .into_iter()
-                .find_map(Handle::of)
-                .map_or(Rest::Nothing, Rest::Member)
+            self.members().into_iter().find_map(Handle::of).map_or(Rest::Nothing, Rest::Member)
         } else {
             Rest::Unknown
         }
     }
 
     fn members(self) -> Vec<crate::service::record::Process> {
-        process::find(|_, facts| {
-            facts.group == self.id.raw() && facts.session == self.session && !facts.zombie
-        })
+        process::find(|_, facts| facts.group == self.id.raw() && facts.session == self.session && !facts.zombie)
     }
 }
 

@@ -12,11 +12,7 @@ pub fn say(line: fmt::Arguments<'_>) {
     if writeln!(text, "{line}").is_err() {
         return;
     }
-    let mut ready = libc::pollfd {
-        fd: 2,
-        events: libc::POLLOUT,
-        revents: 0,
-    };
+    let mut ready = libc::pollfd { fd: 2, events: libc::POLLOUT, revents: 0 };
     // SAFETY: `ready` is one pollfd that lives across the call; a zero timeout never blocks.
     let n = unsafe { libc::poll(&raw mut ready, 1, 0) };
     if n == 1 && ready.revents & libc::POLLOUT != 0 {

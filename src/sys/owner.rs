@@ -62,8 +62,7 @@ impl Owner {
                 other => other.map_err(Fault::of("open", &path))?,
             };
             let ours = fstat(&fd).map_err(Fault::of("read the state of", &path))?;
-            if !is_regular(&ours) || ours.st_uid != geteuid().as_raw() || ours.st_mode & 0o077 != 0
-            {
+            if !is_regular(&ours) || ours.st_uid != geteuid().as_raw() || ours.st_mode & 0o077 != 0 {
                 dir.remove(OWNER)?;
                 continue;
             }
@@ -78,15 +77,10 @@ impl Owner {
                 Err(errno) => return Err(Fault::of("lock", &path)(errno)),
             }
             // it may have been removed or replaced while we waited for nothing
-            if dir
-                .look_at(OWNER)
-                .is_ok_and(|there| same_file(&ours, &there))
-            {
+            if dir.look_at(OWNER).is_ok_and(|there| same_file(&ours, &there)) {
                 let owner = Self { fd };
                 let record = owner.read();
-                owner
-                    .allocate(ours.st_size)
-                    .map_err(Fault::of("write", &path))?;
+                owner.allocate(ours.st_size).map_err(Fault::of("write", &path))?;
                 return Ok(Claim::Ours(owner, record));
             }
         }
@@ -157,11 +151,7 @@ impl Owner {
     /// # Errors
     /// Of fcntl(2).
     pub fn inherit(&self, inherit: bool) -> Result<i32, Errno> {
-        let flags = if inherit {
-            FdFlag::empty()
-        } else {
-            FdFlag::FD_CLOEXEC
-        };
+        let flags = if inherit { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
         fcntl(&self.fd, FcntlArg::F_SETFD(flags))?;
         Ok(self.fd.as_raw_fd())
     }
@@ -180,11 +170,7 @@ fn ask(fd: &OwnedFd) -> Result<Option<i32>, Errno> {
     // the constants have other widths on other systems
     #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
     let unlocked = lock.l_type == libc::F_UNLCK as libc::c_short;
-    Ok(if unlocked {
-        None
-    } else {
-        Some(lock.l_pid.max(0))
-    })
+    Ok(if unlocked { None } else { Some(lock.l_pid.max(0)) })
 }
 
 fn write_lock() -> libc::flock {

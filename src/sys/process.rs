@@ -32,9 +32,7 @@ mod os {
 
     pub fn boot_id() -> BootId {
         let mut text = [0; 64];
-        read("/proc/sys/kernel/random/boot_id", &mut text)
-            .and_then(BootId::parse)
-            .unwrap_or(BootId::UNKNOWN)
+        read("/proc/sys/kernel/random/boot_id", &mut text).and_then(BootId::parse).unwrap_or(BootId::UNKNOWN)
     }
 
     /// From `/proc/PID/stat`, which may be read where more private files of a process may not.
@@ -59,13 +57,7 @@ mod os {
         let group = fields.next()?.parse().ok()?;
         let session = fields.next()?.parse().ok()?;
         let start = fields.nth(22 - 7)?.parse().ok()?;
-        Some(Facts {
-            zombie: matches!(state, "Z" | "X"),
-            parent,
-            group,
-            session,
-            start,
-        })
+        Some(Facts { zombie: matches!(state, "Z" | "X"), parent, group, session, start })
     }
 
     #[cfg(test)]
@@ -74,10 +66,7 @@ mod os {
         fn a_name_with_parentheses_and_spaces_is_no_trouble() {
             let text = b"42 (a) Z 1 (b)) S 7 40 39 0 -1 4194304 98 0 0 0 0 0 0 0 20 0 1 0 11813 3133440 382";
             let facts = super::parse(text).expect("it is well formed");
-            assert_eq!(
-                (facts.parent, facts.group, facts.session, facts.start),
-                (7, 40, 39, 11813)
-            );
+            assert_eq!((facts.parent, facts.group, facts.session, facts.start), (7, 40, 39, 11813));
             assert!(!facts.zombie);
             assert_eq!(super::parse(b"42 (a) S 7"), None);
             assert_eq!(super::parse(b""), None);
@@ -113,18 +102,14 @@ pub fn facts(pid: Pid) -> Option<Facts> {
 /// Our own child `pid`, as it will be known to whoever comes after us.
 #[must_use]
 pub fn identify(pid: Pid) -> Process {
-    Process {
-        pid,
-        start: facts(pid).map_or(0, |facts| facts.start),
-    }
+    Process { pid, start: facts(pid).map_or(0, |facts| facts.start) }
 }
 
 /// Whether `process` lives: the number is still that of the same process, and it is no zombie.
 /// Never true where start times can't be had.
 #[must_use]
 pub fn is_alive(process: Process) -> bool {
-    process.start != 0
-        && facts(process.pid).is_some_and(|facts| facts.start == process.start && !facts.zombie)
+    process.start != 0 && facts(process.pid).is_some_and(|facts| facts.start == process.start && !facts.zombie)
 }
 
 /// How long ago `process` was started, where that can be known.
@@ -132,9 +117,7 @@ pub fn is_alive(process: Process) -> bool {
 #[must_use]
 pub fn age(process: Process) -> std::time::Duration {
     // SAFETY: sysconf(3) only reads a setting.
-    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) })
-        .unwrap_or(100)
-        .max(1);
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
     let started = std::time::Duration::from_millis(process.start.saturating_mul(1000) / ticks);
     super::clock::uptime().saturating_sub(started)
 }
@@ -153,16 +136,11 @@ pub fn find(mut wanted: impl FnMut(Pid, &Facts) -> bool) -> Vec<Process> {
     let Ok(all) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let numbers = all
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut found = Vec::new();
     for pid in numbers.filter_map(Pid::new) {
         if let Some(facts) = facts(pid).filter(|facts| wanted(pid, facts)) {
-            found.push(Process {
-                pid,
-                start: facts.start,
-            });
+            found.push(Process { pid, start: facts.start });
         }
     }
     found

@@ -17,9 +17,7 @@ pub struct Dead {
 /// A child that has ended, if there is one; it is not reaped (`WNOWAIT` of waitid(2)).
 #[must_use]
 pub fn next_dead() -> Option<Dead> {
-    wait(libc::P_ALL, 0, libc::WNOHANG | libc::WNOWAIT)
-        .ok()
-        .flatten()
+    wait(libc::P_ALL, 0, libc::WNOHANG | libc::WNOWAIT).ok().flatten()
 }
 
 /// Waits until the child `pid` has ended; it is not reaped.
@@ -38,12 +36,7 @@ pub fn reap(pid: i32) {
 #[must_use]
 pub fn has_child_in_group(group: i32) -> bool {
     #[allow(clippy::cast_sign_loss)]
-    wait(
-        libc::P_PGID,
-        group as libc::id_t,
-        libc::WNOHANG | libc::WNOWAIT,
-    )
-    .is_ok()
+    wait(libc::P_PGID, group as libc::id_t, libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
 fn wait(kind: libc::idtype_t, id: libc::id_t, how: libc::c_int) -> Result<Option<Dead>, Errno> {
@@ -58,10 +51,7 @@ fn wait(kind: libc::idtype_t, id: libc::id_t, how: libc::c_int) -> Result<Option
     }
     let ended = match info.si_code {
         libc::CLD_EXITED => Ended::Code(status),
-        code => Ended::Signal {
-            number: status,
-            core: code == libc::CLD_DUMPED,
-        },
+        code => Ended::Signal { number: status, core: code == libc::CLD_DUMPED },
     };
     Ok(Some(Dead { pid, ended }))
 }

@@ -50,11 +50,7 @@ pub fn fork(path: &CStr, context: &Context) -> Result<Waiting, Errno> {
     }
     reap::reap(leader.raw());
     let pid = Pid::new(forked?).ok_or(Errno::EAGAIN)?;
-    Ok(Waiting {
-        pid,
-        group: leader,
-        gate,
-    })
+    Ok(Waiting { pid, group: leader, gate })
 }
 
 impl Waiting {
@@ -63,14 +59,7 @@ impl Waiting {
     pub fn release(self) -> Gate {
         let go = [1_u8];
         // SAFETY: the buffer is one byte. A child that is gone already will be reaped as such.
-        unsafe {
-            libc::send(
-                self.gate.as_raw_fd(),
-                go.as_ptr().cast(),
-                1,
-                libc::MSG_NOSIGNAL,
-            )
-        };
+        unsafe { libc::send(self.gate.as_raw_fd(), go.as_ptr().cast(), 1, libc::MSG_NOSIGNAL) };
         Gate(self.gate)
     }
 }
@@ -88,14 +77,7 @@ impl Gate {
         let mut errno = [0; 4];
         let flags = libc::MSG_DONTWAIT;
         // SAFETY: the buffer has the length given.
-        let n = unsafe {
-            libc::recv(
-                self.0.as_raw_fd(),
-                errno.as_mut_ptr().cast(),
-                errno.len(),
-                flags,
-            )
-        };
+        let n = unsafe { libc::recv(self.0.as_raw_fd(), errno.as_mut_ptr().cast(), errno.len(), flags) };
         (n == 4).then(|| i32::from_ne_bytes(errno))
     }
 }
@@ -128,12 +110,7 @@ fn become_service(path: &CStr, gate: &OwnedFd, context: &Context) -> ! {
             errno = Errno::last();
         }
         let errno = (errno as i32).to_ne_bytes();
-        libc::send(
-            gate.as_raw_fd(),
-            errno.as_ptr().cast(),
-            errno.len(),
-            libc::MSG_NOSIGNAL,
-        );
+        libc::send(gate.as_raw_fd(), errno.as_ptr().cast(), errno.len(), libc::MSG_NOSIGNAL);
         libc::_exit(127);
     }
 }

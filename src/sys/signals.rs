@@ -5,13 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::libc;
 
 /// Those that ask for a stop.
-pub const STOP: [i32; 5] = [
-    libc::SIGTERM,
-    libc::SIGINT,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGABRT,
-];
+pub const STOP: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGABRT];
 
 pub use nix::libc::{SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2};
 
@@ -76,9 +70,7 @@ pub fn install() {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const blocked, std::ptr::null_mut());
         for signal in 1..=last_signal() {
             let mut action: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
-                && action.sa_sigaction == libc::SIG_IGN
-            {
+            if libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN {
                 libc::signal(signal, libc::SIG_DFL);
             }
         }
@@ -125,12 +117,6 @@ pub fn by_name(name: &str) -> Option<i32> {
         return (1..=last_signal()).contains(&number).then_some(number);
     }
     let upper = name.to_ascii_uppercase();
-    let full = if upper.starts_with("SIG") {
-        upper
-    } else {
-        format!("SIG{upper}")
-    };
-    nix::sys::signal::Signal::from_str(&full)
-        .ok()
-        .map(|signal| signal as i32)
+    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    nix::sys::signal::Signal::from_str(&full).ok().map(|signal| signal as i32)
 }

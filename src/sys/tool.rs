@@ -12,17 +12,10 @@ use crate::service::pid::Pid;
 /// Where the executable `name` is: in the directory of this one, else the first in PATH.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|own| Some(own.parent()?.join(name)));
+    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(name)));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(name));
-    beside
-        .into_iter()
-        .chain(in_path)
-        .find(|candidate| is_executable(candidate))
+    let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
+    beside.into_iter().chain(in_path).find(|candidate| is_executable(candidate))
 }
 
 /// Whether we may execute the file `path`.
@@ -39,10 +32,8 @@ pub fn is_executable(path: &Path) -> bool {
 /// Of fork(2) and execve(2).
 pub fn start(path: &Path, arguments: &[&OsStr], umask: libc::mode_t) -> Result<Pid, Errno> {
     let path = super::service::c_path(path)?;
-    let strings: Vec<CString> = arguments
-        .iter()
-        .filter_map(|argument| CString::new(argument.as_bytes()).ok())
-        .collect();
+    let strings: Vec<CString> =
+        arguments.iter().filter_map(|argument| CString::new(argument.as_bytes()).ok()).collect();
     let mut argv: Vec<*const libc::c_char> = strings.iter().map(|string| string.as_ptr()).collect();
     argv.push(std::ptr::null());
     start_in_session(&path, &argv, umask)
@@ -53,11 +44,7 @@ unsafe extern "C" {
 }
 
 /// A fork, since posix_spawn(3) can't set the umask.
-fn start_in_session(
-    path: &CString,
-    argv: &[*const libc::c_char],
-    umask: libc::mode_t,
-) -> Result<Pid, Errno> {
+fn start_in_session(path: &CString, argv: &[*const libc::c_char], umask: libc::mode_t) -> Result<Pid, Errno> {
     // SAFETY: this program has one thread; the child only makes system calls, on what was made
     // before.
     unsafe {

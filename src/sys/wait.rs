@@ -19,11 +19,7 @@ impl Wait {
 
     /// Adds a descriptor that may become readable, or be hung up; gives its place.
     pub fn add(&mut self, fd: BorrowedFd<'_>) -> usize {
-        self.fds.push(libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
         self.fds.len() - 1
     }
 
@@ -66,17 +62,11 @@ fn poll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> libc::c_int {
             time.tv_sec = libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX);
             #[allow(clippy::useless_conversion)]
             {
-                time.tv_nsec =
-                    libc::c_long::from(i32::try_from(limit.subsec_nanos()).unwrap_or(0)).into();
+                time.tv_nsec = libc::c_long::from(i32::try_from(limit.subsec_nanos()).unwrap_or(0)).into();
             }
             &raw const time
         });
         #[allow(clippy::cast_possible_truncation)]
-        libc::ppoll(
-            fds.as_mut_ptr(),
-            fds.len() as libc::nfds_t,
-            pointer,
-            &raw const none,
-        )
+        libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, pointer, &raw const none)
     }
 }

@@ -61,9 +61,7 @@ impl Watch {
     /// # Errors
     /// EMFILE if the user has too many such already (128 is usual), ENOMEM.
     pub fn new() -> Result<Self, Errno> {
-        Ok(Self {
-            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?,
-        })
+        Ok(Self { inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)? })
     }
 
     /// Watches the directory `path`; a second time gives the same.
@@ -114,12 +112,7 @@ impl Watch {
     }
 }
 
-fn change(
-    of: Watched,
-    mask: AddWatchFlags,
-    name: Option<OsString>,
-    replaced: bool,
-) -> Option<Change> {
+fn change(of: Watched, mask: AddWatchFlags, name: Option<OsString>, replaced: bool) -> Option<Change> {
     if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
         return Some(Change::Overflow);
     }
@@ -134,11 +127,7 @@ fn change(
     } else if mask.contains(AddWatchFlags::IN_CLOSE_WRITE) {
         What::Written
     } else if mask.contains(AddWatchFlags::IN_MOVED_TO) {
-        if replaced {
-            What::Replaced
-        } else {
-            What::Arrived
-        }
+        if replaced { What::Replaced } else { What::Arrived }
     } else if mask.contains(AddWatchFlags::IN_ATTRIB) {
         What::Attributes
     } else if mask.intersects(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM) {

@@ -88,14 +88,12 @@ impl TestBed {
             File::create(bed.dir.join(file)).expect("scratch files can be made");
             bed.adjust(&bed.dir.join(file), 0o666);
         }
-        bed.with("STOP_TIMEOUT_MS", "2000")
-            .with("SHUTDOWN_TIMEOUT_MS", "5000")
+        bed.with("STOP_TIMEOUT_MS", "2000").with("SHUTDOWN_TIMEOUT_MS", "5000")
     }
 
     /// Sets a timing or another variable `SYSMGR_{key}` of the bed.
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.environment
-            .push((format!("SYSMGR_{key}"), value.to_owned()));
+        self.environment.push((format!("SYSMGR_{key}"), value.to_owned()));
         self
     }
 
@@ -153,10 +151,8 @@ impl TestBed {
         }
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         command.env("BED", &self.dir).current_dir(&self.dir);
-        let messages = OpenOptions::new()
-            .append(true)
-            .open(self.dir.join("messages"))
-            .expect("there is a file for messages");
+        let messages =
+            OpenOptions::new().append(true).open(self.dir.join("messages")).expect("there is a file for messages");
         let again = messages.try_clone().expect("a descriptor can be copied");
         command.stdin(Stdio::null()).stdout(messages).stderr(again);
         if let Some(user) = self.user {
@@ -281,12 +277,7 @@ impl TestBed {
             eprintln!("{pid} {:?} {:?}", process::command_line(pid), facts(pid));
         }
         eprintln!("--- run directory");
-        for name in fs::read_dir(&self.rundir)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .take(20)
-        {
+        for name in fs::read_dir(&self.rundir).into_iter().flatten().flatten().take(20) {
             let status = fs::read_to_string(name.path().join("status")).unwrap_or_default();
             eprintln!("{}: {}", name.path().display(), status.replace('\n', " "));
         }
@@ -305,22 +296,10 @@ impl Drop for TestBed {
             kill(self.sysmgr(), Signal::SIGCONT);
             self.stop()
         });
-        let left: Vec<_> = self
-            .processes()
-            .into_iter()
-            .map(process::command_line)
-            .collect();
+        let left: Vec<_> = self.processes().into_iter().map(process::command_line).collect();
         self.kill_all();
-        assert!(
-            self.may_leave || left.is_empty(),
-            "these were left: {left:?}; messages: {:#?}",
-            self.messages()
-        );
-        assert!(
-            status.is_none_or(|status| status.success()),
-            "sysmgr: {status:?}; messages: {:#?}",
-            self.messages()
-        );
+        assert!(self.may_leave || left.is_empty(), "these were left: {left:?}; messages: {:#?}", self.messages());
+        assert!(status.is_none_or(|status| status.success()), "sysmgr: {status:?}; messages: {:#?}", self.messages());
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -347,10 +326,7 @@ fn programs(base: &Path) -> PathBuf {
     if fs::create_dir(&copies).is_ok() {
         for tool in ["sysmgr", "runsyssv", "svctl", "sysmgr-depends"] {
             // not written by ourselves: a thread that forks meanwhile would keep it busy
-            let status = Command::new("cp")
-                .arg(directory.join(tool))
-                .arg(&copies)
-                .status();
+            let status = Command::new("cp").arg(directory.join(tool)).arg(&copies).status();
             assert!(status.is_ok_and(|it| it.success()), "cannot copy {tool}");
         }
     }
@@ -359,25 +335,16 @@ fn programs(base: &Path) -> PathBuf {
 
 /// Whether everybody may go to `directory`.
 fn is_open(directory: &Path) -> bool {
-    directory
-        .ancestors()
-        .all(|part| fs::metadata(part).is_ok_and(|it| it.permissions().mode() & 0o005 == 0o005))
+    directory.ancestors().all(|part| fs::metadata(part).is_ok_and(|it| it.permissions().mode() & 0o005 == 0o005))
 }
 
 fn number(path: &Path) -> Option<i32> {
-    fs::read_to_string(path)
-        .ok()?
-        .strip_suffix('\n')?
-        .parse()
-        .ok()
+    fs::read_to_string(path).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 fn lines(path: &Path) -> Vec<String> {
     let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes)
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
 }
 
 /// How long something lasts that has no event.

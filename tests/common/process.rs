@@ -19,9 +19,7 @@ pub fn of_child(child: &Child) -> i32 {
 /// Waits for the end of a child, under the deadline.
 #[track_caller]
 pub fn wait(child: &mut Child) -> ExitStatus {
-    wait::value_of("a child has ended", || {
-        child.try_wait().expect("it is our child")
-    })
+    wait::value_of("a child has ended", || child.try_wait().expect("it is our child"))
 }
 
 /// What the system tells of a process.
@@ -47,12 +45,7 @@ pub fn facts(pid: i32) -> Option<Facts> {
     let mut fields = fields.split(' ');
     let state = fields.next()?;
     let mut number = || fields.next()?.parse().ok();
-    Some(Facts {
-        zombie: matches!(state, "Z" | "X"),
-        parent: number()?,
-        group: number()?,
-        session: number()?,
-    })
+    Some(Facts { zombie: matches!(state, "Z" | "X"), parent: number()?, group: number()?, session: number()? })
 }
 
 /// Whether a process lives; a zombie does not.
@@ -77,10 +70,7 @@ pub fn try_kill(pid: i32, signal: Signal) {
 /// The arguments of a process, with blanks between them.
 pub fn command_line(pid: i32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes)
-        .replace('\0', " ")
-        .trim_end()
-        .to_owned()
+    String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
 }
 
 /// The name of the program that a process executes.
@@ -92,9 +82,7 @@ pub fn command_name(pid: i32) -> String {
 /// A line of `/proc/PID/status`.
 pub fn status_line(pid: i32, key: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with(&format!("{key}:")))?;
+    let line = status.lines().find(|line| line.starts_with(&format!("{key}:")))?;
     Some(line[key.len() + 1..].trim().to_owned())
 }
 

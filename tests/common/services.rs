@@ -113,10 +113,9 @@ impl TestBed {
     #[track_caller]
     pub fn up_again(&self, name: impl AsRef<Path>, old: i32) -> i32 {
         let name = name.as_ref();
-        until(
-            &format!("{} has another process than {old}", name.display()),
-            || self.pid(name).is_some_and(|pid| pid != old),
-        );
+        until(&format!("{} has another process than {old}", name.display()), || {
+            self.pid(name).is_some_and(|pid| pid != old)
+        });
         self.up(name)
     }
 
@@ -125,9 +124,7 @@ impl TestBed {
     pub fn down(&self, name: impl AsRef<Path>) {
         let name = name.as_ref();
         until(&format!("{} is down", name.display()), || {
-            self.phase(name) == Some(Phase::Down)
-                && self.pid(name).is_none()
-                && self.syspid(name).is_none()
+            self.phase(name) == Some(Phase::Down) && self.pid(name).is_none() && self.syspid(name).is_none()
         });
     }
 

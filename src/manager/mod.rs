@@ -1,0 +1,70 @@
+//! sysmgr: has exactly one runsyssv for every service that may run, or still has a living process.
+
+mod clearing;
+mod driver;
+mod entries;
+pub mod plan;
+mod rundir;
+mod services;
+mod shutdown;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::{self, Verbosity};
+use crate::settings::BUILT_IN;
+use crate::startup::{Dirs, Timings};
+use crate::sys::message;
+
+/// What sysmgr is to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The service directory, absolute.
+    pub sysdir: PathBuf,
+    /// The run directory, absolute.
+    pub rundir: PathBuf,
+    /// How long all services together have when sysmgr is told to end.
+    pub shutdown_timeout: Duration,
+    /// How long what is ended by sysmgr itself has before SIGKILL.
+    pub stop_timeout: Duration,
+    /// How often directories are looked at where they can't be watched.
+    pub rescan: Duration,
+    /// Whether root refuses what others could have written.
+    pub owner_check: bool,
+    /// How much is said.
+    pub verbosity: Verbosity,
+}
+
+/// sysmgr, from its arguments to its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    match options() {
+        Ok(options) => driver::run(options),
+        Err(code) => ExitCode::from(code),
+    }
+}
+
+/// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
+fn options() -> Result<Options, u8> {
+    let variable = |name: &str| std::env::var_os(name);
+    let request = cli::sysmgr::parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("sysmgr", &error))?;
+    let Dirs { sysdir, rundir } = Dirs::resolve(&request.directories, variable, std::env::current_dir, &BUILT_IN)
+        .map_err(|error| refuse(&error, error.exit_code()))?;
+    let timings = Timings::resolve(variable, &BUILT_IN).map_err(|error| refuse(&error, error.exit_code()))?;
+    Ok(Options {
+        sysdir,
+        rundir,
+        shutdown_timeout: timings.shutdown_timeout,
+        stop_timeout: timings.stop_timeout,
+        rescan: timings.rescan,
+        owner_check: timings.owner_check,
+        verbosity: request.verbosity,
+    })
+}
+
+fn refuse(why: &dyn Display, code: u8) -> u8 {
+    message::say(format_args!("sysmgr: {why}"));
+    code
+}
