@@ -194,6 +194,10 @@ impl Manager {
     /// Attends to the services for which something is due.
     fn attend_due(&mut self) {
         let now = clock::now();
+        // ours first: it holds those of the services
+        if self.heal_at.is_some_and(|at| at <= now) {
+            self.heal();
+        }
         while let Some((at, name)) = self.services.due.first().cloned() {
             if at > now {
                 break;
@@ -204,9 +208,6 @@ impl Manager {
                 Some(Some(heal_at)) if heal_at <= now => self.services.heal(&name),
                 Some(_) => self.services.attend(&name),
             }
-        }
-        if self.heal_at.is_some_and(|at| at <= now) {
-            self.heal();
         }
     }
 

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 /// How the last run of a service ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ended {
     /// It exited with this code.
     Code(i32),

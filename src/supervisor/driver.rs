@@ -488,6 +488,9 @@ impl Supervisor {
         let ended = last.in_words();
         let run = self.machine.last_run.unwrap_or_default().as_secs_f32();
         match self.machine.state {
+            _ if !self.machine.is_wanted() => {
+                self.say(Verbosity::Verbose, format_args!("{ended} after {run:.1} s, as it was told"));
+            }
             State::Backoff(at) => {
                 let wait = at.since(clock::now()).as_secs_f32();
                 if wait > 0.0 {

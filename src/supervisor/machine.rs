@@ -44,7 +44,7 @@ use crate::service::record::Told;
 pub const RETRY: Duration = Duration::from_secs(1);
 
 /// The timings that the decisions depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The wait after the second failure in a row; it doubles with each further one.
     pub delay: Duration,
@@ -125,7 +125,7 @@ pub enum Effect {
 }
 
 /// A service under supervision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Machine {
     policy: Policy,
     /// What is.
@@ -340,6 +340,12 @@ impl Machine {
         }
     }
 
+    /// Whether it is to run: neither order nor signal says otherwise.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.wanted() == Wanted::Up
+    }
+
     fn wanted(&self) -> Wanted {
         match (self.told, self.order) {
             (Some(Told::Kill), _) | (_, Some(Order::Kill)) => Wanted::Kill,
@@ -398,9 +404,9 @@ impl Machine {
     /// What the lock says was read.
     fn ordered(&mut self, order: Option<Order>, now: Moment) {
         match (self.unsaved, order) {
-            // what a signal has told goes before what it could not replace yet
-            (Some(_), _) if self.told.is_some() => return,
-            // taken back already, but for the writing
+            // what a signal has told goes before what it could not replace yet; and what was
+            // taken back is void, but for the writing
+            (Some((Some(Order::Stop | Order::Kill), _)), _) if self.told.is_some() => return,
             (Some((Some(Order::Ran), _)), Some(Order::Once)) | (Some((None, _)), Some(Order::Restart)) => return,
             _ => self.unsaved = None,
         }
@@ -412,6 +418,8 @@ impl Machine {
         }
         self.order = order;
         if order.is_some_and(Order::starts) {
+            // newer than what a signal said, which would have replaced it
+            self.told = None;
             self.hurry(now);
         }
     }
