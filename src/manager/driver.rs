@@ -1,5 +1,6 @@
 //! sysmgr at work: waits for what happens, and has the services concerned attended to.
 
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use super::Options;
@@ -12,10 +13,11 @@ use crate::service::files;
 use crate::service::moment::Moment;
 use crate::service::name::{Name, Printable};
 use crate::service::pid::Pid;
+use crate::sys::fault::Fault;
 use crate::sys::process::Handle;
 use crate::sys::wait::Wait;
 use crate::sys::watch::{Change, Watch, Watched, What};
-use crate::sys::{clock, context, message, process, reap, signals};
+use crate::sys::{clock, context, message, process, reap, signals, tool};
 
 /// Supervises the services of a directory until it is told to end.
 #[must_use]
@@ -24,10 +26,15 @@ pub fn run(options: Options) -> ExitCode {
     signals::install();
     let umask = context::clear_umask();
     process::adopt_orphans();
-    let (dir, rundir) = match RunDir::take(&options.rundir, process::boot_id()) {
+    let lock = context::take_resume().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
+    let is_resumed = lock.is_some();
+    let taken = match lock {
+        Some(lock) => RunDir::resume(&options.rundir, lock),
+        None => RunDir::take(&options.rundir, process::boot_id()),
+    };
+    let (dir, rundir) = match taken {
         Ok(Taken::Ours(dir, rundir)) => (dir, rundir),
         Ok(Taken::Held(pid)) => {
-            use std::os::unix::ffi::OsStrExt;
             let path = Printable(options.rundir.as_os_str().as_bytes()).to_string();
             message::say(format_args!("sysmgr: process {pid} is sysmgr for {path} already; nothing was done"));
             return ExitCode::FAILURE;
@@ -55,7 +62,7 @@ pub fn run(options: Options) -> ExitCode {
         unhealed: None,
         shutdown: None,
     };
-    manager.begin()
+    manager.begin(is_resumed)
 }
 
 struct Manager {
@@ -71,9 +78,12 @@ struct Manager {
 }
 
 impl Manager {
-    fn begin(&mut self) -> ExitCode {
+    fn begin(&mut self, is_resumed: bool) -> ExitCode {
         self.watch_rundir();
+        // what was changed while nobody watched
+        self.heal_at = Some(clock::now());
         self.find_left();
+        self.find_living(is_resumed);
         if let Err(fault) = self.entries.scan(&mut self.services) {
             message::say(format_args!("sysmgr: {fault}"));
             return ExitCode::FAILURE;
@@ -100,6 +110,40 @@ impl Manager {
                 self.services.know(&name);
             }
         }
+    }
+
+    /// The runsyssv that a previous sysmgr, or this one before it executed itself anew, has left.
+    /// They put back their files, which may be gone, and follow us in executing themselves anew.
+    fn find_living(&mut self, is_resumed: bool) {
+        let rundir = self.services.options.rundir.clone();
+        for (process, name) in tool::find_living("runsyssv", &["--rundir".as_ref(), rundir.as_os_str()]) {
+            let Ok(name) = Name::new(&name) else { continue };
+            let Some(handle) = Handle::of(process) else { continue };
+            let holder = self.services.holder(&name);
+            if holder.is_some_and(|pid| pid != process.pid) {
+                continue;
+            }
+            self.services.set_supervisor(&name, Supervisor::Adopted(handle));
+            let renew = if is_resumed { signals::SIGUSR2 } else { signals::SIGALRM };
+            self.services.signal(&name, &[signals::SIGALRM, renew]);
+        }
+    }
+
+    /// Executes the installed file in our place; the services and their supervisors go on.
+    fn execute_anew(&mut self) {
+        let Some(file) = tool::own_file() else { return };
+        let fault = if tool::is_sound(&file) {
+            let errno = match self.rundir.inherit(true) {
+                Ok(lock) => context::execute_anew(&file, &lock.to_string(), self.services.umask),
+                Err(errno) => errno,
+            };
+            let _ = self.rundir.inherit(false);
+            Fault::of("execute", &file)(errno).to_string()
+        } else {
+            let file = Printable(file.as_os_str().as_bytes()).to_string();
+            format!("{file} does not run as it should")
+        };
+        message::say(format_args!("sysmgr: {fault}; sysmgr goes on as it is"));
     }
 
     fn manage(&mut self) -> ExitCode {
@@ -226,6 +270,9 @@ impl Manager {
         }
         if arrived.has(signals::SIGUSR1) && self.shutdown.is_none() {
             self.entries.rescan(&mut self.services);
+        }
+        if arrived.has(signals::SIGUSR2) && self.shutdown.is_none() {
+            self.execute_anew();
         }
     }
 

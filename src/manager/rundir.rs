@@ -1,6 +1,9 @@
 //! The run directory of sysmgr itself: its lock, its process id, and keeping them.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use nix::errno::Errno;
 
 use crate::service::files::{OWNER, PID};
 use crate::service::record::{BootId, Record};
@@ -38,6 +41,24 @@ impl RunDir {
                 Ok(Taken::Ours(dir, Self { owner }))
             }
         }
+    }
+
+    /// Goes on with a lock that came through execve(2).
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn resume(path: &Path, lock: OwnedFd) -> Result<Taken, Fault> {
+        let dir = Dir::make(path)?;
+        let (owner, _) = Owner::inherited(lock);
+        Ok(Taken::Ours(dir, Self { owner }))
+    }
+
+    /// Lets the lock survive the next execve(2), or not; gives the number of its descriptor.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn inherit(&self, inherit: bool) -> Result<i32, Errno> {
+        self.owner.inherit(inherit)
     }
 
     /// Whether it is still the one at its path, under our lock. If it is, it must not be taken

@@ -270,15 +270,18 @@ impl Services {
             return;
         }
         let Some(dir) = dir else { return };
-        let Ok(Holder::Process(raw, _)) = Owner::holder(dir) else {
-            return;
-        };
-        let handle = Pid::new(raw).and_then(|pid| Handle::of(process::identify(pid)));
+        let Some(pid) = holder_of(dir) else { return };
+        let handle = Handle::of(process::identify(pid));
         // it may have died, and its number be another's, before we took hold of it
-        let same = matches!(Owner::holder(dir), Ok(Holder::Process(again, _)) if again == raw);
-        if let Some(handle) = handle.filter(|_| same) {
+        if let Some(handle) = handle.filter(|_| holder_of(dir) == Some(pid)) {
             self.set_supervisor(name, Supervisor::Adopted(handle));
         }
+    }
+
+    /// The process that has the lock of `name`.
+    #[must_use]
+    pub fn holder(&self, name: &Name) -> Option<Pid> {
+        holder_of(&self.rundir.sub(name.as_os_str()).ok()?)
     }
 
     fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Facts {
@@ -498,6 +501,13 @@ impl Services {
 #[must_use]
 pub fn read_order(dir: &Dir) -> Option<Order> {
     dir.read(LOCK, &mut [0; 64]).map(Order::parse)
+}
+
+fn holder_of(dir: &Dir) -> Option<Pid> {
+    match Owner::holder(dir) {
+        Ok(Holder::Process(pid, _)) => Pid::new(pid),
+        Ok(Holder::Nothing | Holder::Nobody(_)) | Err(_) => None,
+    }
 }
 
 /// The record of a service, whoever holds it.

@@ -1,6 +1,7 @@
 //! The supervisor at work: asks the machine, and does what it says.
 
 use std::ffi::{CString, OsStr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,25 +14,33 @@ use super::machine::{Effect, Event, Machine, State};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
+use crate::service::order::Order;
 use crate::service::pid::Pid;
 use crate::service::record::{BootId, Process, Record, Run, Told};
 use crate::service::status::{Phase, Status};
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
+use crate::sys::files::Dir;
 use crate::sys::group::{self, Group, Rest};
+use crate::sys::owner::{Holder, Owner};
 use crate::sys::process::{self, Handle};
 use crate::sys::service::Gate;
 use crate::sys::wait::Wait;
-use crate::sys::{clock, context, message, reap, service, signals};
+use crate::sys::{clock, context, message, reap, service, signals, tool};
 
 /// How often is looked where the system does not notify.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a service that runs, in a way, is held down.
+const DETACHED: &str = "it has put itself in the background, where it can't be supervised; \
+    have it stay in the foreground: most daemons have a flag for that, such as -f, -F, -n, -D or --foreground";
 
 /// Supervises a service until it is told to stop.
 #[must_use]
 pub fn run(options: Options) -> ExitCode {
     context::isolate();
     signals::install();
+    let resumed = context::take_resume().and_then(|word| Resume::parse(&word));
     let service = [
         ("SYSDIR", options.sysdir.as_os_str()),
         ("RUNDIR", options.rundir.as_os_str()),
@@ -41,7 +50,12 @@ pub fn run(options: Options) -> ExitCode {
     let Ok(path) = service::c_path(&options.sysdir.join(options.name.as_os_str())) else {
         return fail(&options, "its path has a NUL byte in it");
     };
-    let (files, record) = match Files::open(&options.rundir, &options.name) {
+    let (lock, resumed) = resumed.map_or((None, None), |resume| (Some(resume.lock), resume.status));
+    let opened = match lock {
+        Some(lock) => Files::resume(&options.rundir, &options.name, lock),
+        None => Files::open(&options.rundir, &options.name),
+    };
+    let (files, record) = match opened {
         Ok(Opened::Ours(files, record)) => (files, record),
         Ok(Opened::Held(pid)) => {
             return fail(&options, &format!("it has a supervisor already, process {pid}; nothing was done"));
@@ -66,8 +80,17 @@ pub fn run(options: Options) -> ExitCode {
         reason: None,
         since: (now, clock::wall()),
         faulty: false,
+        renew: false,
     };
-    supervisor.take_over(record);
+    if resumed.is_none() && record.is_none() {
+        if let Some(other) = supervisor.find_other() {
+            return fail(
+                &supervisor.options,
+                &format!("it has a supervisor already, process {other}; nothing was done"),
+            );
+        }
+    }
+    supervisor.take_over(record, resumed);
     supervisor.supervise();
     ExitCode::SUCCESS
 }
@@ -104,55 +127,123 @@ struct Supervisor {
     since: (Moment, u64),
     /// Whether something that the system refused has been reported, and is not over.
     faulty: bool,
+    /// Whether we are to execute ourselves anew as soon as that can be.
+    renew: bool,
 }
 
 impl Supervisor {
-    /// Goes on where a predecessor has left off.
-    fn take_over(&mut self, record: Option<Record>) {
+    /// A living supervisor of this service whose files are gone. Only for who is started by hand:
+    /// sysmgr knows those that live.
+    fn find_other(&self) -> Option<Pid> {
+        let parent = std::os::unix::process::parent_id();
+        let manager = Dir::open(&self.options.rundir).and_then(|dir| Owner::holder(&dir));
+        if matches!(manager, Ok(Holder::Process(pid, _)) if u32::try_from(pid) == Ok(parent)) {
+            return None;
+        }
+        let rundir = ["--rundir".as_ref(), self.options.rundir.as_os_str()];
+        let living = tool::find_living("runsyssv", &rundir);
+        living.into_iter().find(|(_, name)| *name == self.options.name.as_os_str()).map(|(other, _)| other.pid)
+    }
+
+    /// Goes on where a predecessor, or this supervisor before it executed itself anew, has left off.
+    fn take_over(&mut self, record: Option<Record>, resumed: Option<Status>) {
         let now = clock::now();
         self.recorded = record;
         process::adopt_orphans();
-        if let Some(old) = self.files.read_status().filter(|old| old.boot == self.boot.as_str()) {
+        let here = |status: &Status| status.boot == self.boot.as_str();
+        let is_resumed = resumed.is_some();
+        if let Some(old) = resumed.or_else(|| self.files.read_status()).filter(here) {
             self.machine.starts = old.starts;
             self.machine.failures = old.failures;
             self.machine.last = old.last_exit;
             self.machine.last_run = old.last_run_ms.map(Duration::from_millis);
+            self.reason.clone_from(&old.reason);
+            if is_resumed {
+                self.machine = self.machine.resume(self.state_of(&old), old.since_ms, old.since_ms);
+            }
         }
         let own = Pid::new(i32::try_from(std::process::id()).unwrap_or(0));
         let written = self.files.write_syspid(own);
         self.report(written);
-        if let Some(record) = record.filter(|record| record.boot == self.boot) {
-            self.machine.told = record.told;
-            self.run = record.run;
-        }
-        if let Some(run) = self.run {
-            if let Some(handle) = Handle::of(run.process) {
-                let started = now - process::age(run.process);
-                self.machine = self.machine.adopt(run.process.pid, started);
-                self.adopted = Some(handle);
-                let written = self.files.write_pid(Some(run.process.pid));
-                self.report(written);
-                self.say(
-                    Verbosity::Normal,
-                    format_args!("its supervisor was gone; process {} goes on", run.process.pid),
-                );
-            } else {
-                let written = self.files.write_pid(None);
-                self.report(written);
-                if matches!(group_of(run).rest(), Rest::Nothing) {
-                    self.run = None;
-                    self.machine.last = Some(Ended::Unknown);
-                } else {
-                    let (machine, effect) = self.machine.adopt_rest(now);
-                    self.machine = machine;
-                    self.perform(effect);
-                }
-            }
-        } else {
-            let written = self.files.write_pid(None);
-            self.report(written);
-        }
+        let record = record.filter(|record| record.boot == self.boot);
+        self.run = record.and_then(|record| record.run);
+        self.take_over_run(now, is_resumed);
         self.look();
+        // what was told may not have come into the lock; but who wants it started by now is newer
+        if let Some(told) = record.and_then(|record| record.told) {
+            if !self.machine.order.is_some_and(Order::starts) {
+                self.step(Event::Told(told));
+            }
+        }
+    }
+
+    /// The processes of the run on record.
+    fn take_over_run(&mut self, now: Moment, is_resumed: bool) {
+        let main = self.run.map(|run| run.process);
+        // a child of ours, living or not, is still to be reaped
+        let own = std::process::id();
+        let facts = main.and_then(|main| process::facts(main.pid).filter(|facts| facts.start == main.start));
+        let is_child = facts.is_some_and(|facts| u32::try_from(facts.parent) == Ok(own));
+        let handle = main.filter(|_| !is_child).and_then(Handle::of);
+        let lives = is_child || handle.is_some();
+        let written = self.files.write_pid(main.map(|main| main.pid).filter(|_| lives));
+        self.report(written);
+        let Some(run) = self.run else { return };
+        if lives {
+            let started = now - process::age(run.process);
+            if self.machine.main().is_none() {
+                self.machine = self.machine.adopt(run.process.pid, started);
+            } else {
+                self.machine = self.machine.resume(self.machine.state, self.machine.since, started);
+            }
+            self.adopted = handle;
+            if !is_resumed {
+                let pid = run.process.pid;
+                self.say(Verbosity::Normal, format_args!("its supervisor was gone; process {pid} goes on"));
+            }
+        } else if matches!(group_of(run).rest(), Rest::Nothing) {
+            self.run = None;
+            if self.machine.main().is_some() || !is_resumed {
+                self.machine = self.machine.resume(State::Down, now, now);
+                self.machine.last = Some(Ended::Unknown);
+            }
+        } else if !matches!(self.machine.state, State::Clearing(_)) {
+            let (machine, effect) = self.machine.adopt_rest(now);
+            self.machine = machine;
+            self.perform(effect);
+        }
+    }
+
+    /// The state that a status tells of.
+    fn state_of(&self, status: &Status) -> State {
+        let killing = self.recorded.is_some_and(|record| record.told == Some(Told::Kill));
+        let told = if killing { Told::Kill } else { Told::Stop };
+        match (status.phase, status.pid) {
+            (Phase::Starting | Phase::Up, Some(pid)) => State::Up(pid),
+            (Phase::Stopping, Some(pid)) => State::Stopping(pid, told),
+            (Phase::Clearing, _) => State::Clearing(clock::now() + self.options.policy.stop_timeout),
+            (Phase::Backoff, _) => State::Backoff(status.next_try_ms.unwrap_or_default()),
+            (Phase::Refused, _) => State::Refused,
+            (Phase::Starting | Phase::Up | Phase::Stopping, None) | (Phase::Down, _) => State::Down,
+        }
+    }
+
+    /// Executes the installed file in our place. Only when it is known whether the service executes,
+    /// since that is told to this program alone.
+    fn execute_anew(&mut self) {
+        if self.gate.is_some() {
+            return;
+        }
+        self.renew = false;
+        let Some(file) = tool::own_file() else { return };
+        self.publish();
+        let errno = match self.files.inherit(true) {
+            Ok(lock) => context::execute_anew(&file, &Resume::write(lock, &self.status()), self.context.umask),
+            Err(errno) => errno,
+        };
+        let _ = self.files.inherit(false);
+        let fault = Fault::of("execute", &file)(errno);
+        self.say(Verbosity::Quiet, format_args!("{fault}; its supervisor goes on as it is"));
     }
 
     fn supervise(&mut self) {
@@ -167,6 +258,9 @@ impl Supervisor {
                 self.perform(effect);
             }
             self.publish();
+            if self.renew {
+                self.execute_anew();
+            }
             wait.clear();
             let gate = self.gate.as_ref().map(|gate| wait.add(gate.fd()));
             let adopted = self.adopted.as_ref().and_then(|handle| handle.fd().map(|fd| wait.add(fd)));
@@ -214,6 +308,7 @@ impl Supervisor {
         if arrived.has(signals::SIGCONT) {
             self.step(Event::Hurry);
         }
+        self.renew |= arrived.has(signals::SIGUSR2);
         if arrived.has(signals::SIGUSR1) {
             self.look();
             self.step(Event::Told(Told::Kill));
@@ -358,6 +453,10 @@ impl Supervisor {
             let signals = [signals::SIGTERM, signals::SIGCONT];
             self.group_signalled = group.is_some_and(|group| group.signal_with_member(pid, &signals));
             reap::reap(pid.raw());
+            let asked = matches!(self.machine.state, State::Stopping(..));
+            if ended == Ended::Code(0) && !asked && reap::has_child() && has_stranger() {
+                self.step(Event::Detached);
+            }
         }
         self.look();
         let left = group.is_some_and(|group| !matches!(group.rest(), Rest::Nothing));
@@ -372,6 +471,7 @@ impl Supervisor {
             }
             None => {
                 self.step(Event::Ended(ended, left));
+                self.reason = self.machine.detached.then(|| DETACHED.to_owned());
                 self.tell_of_end();
             }
         }
@@ -534,6 +634,31 @@ impl Supervisor {
             message::say(format_args!("sysmgr: {}: {what}", self.options.name));
         }
     }
+}
+
+/// What a supervisor tells itself across execve(2): the descriptor of its lock, and its status.
+struct Resume {
+    lock: OwnedFd,
+    status: Option<Status>,
+}
+
+impl Resume {
+    fn write(lock: i32, status: &Status) -> String {
+        format!("{lock}\n{status}")
+    }
+
+    fn parse(word: &OsStr) -> Option<Self> {
+        let (lock, status) = word.to_str()?.split_once('\n')?;
+        Some(Self { lock: context::inherited(lock.parse().ok()?)?, status: Status::decode(status.as_bytes()) })
+    }
+}
+
+/// Whether a process that has come to us lives in another session than ours.
+fn has_stranger() -> bool {
+    let (own, session) = (std::process::id(), group::own_session());
+    let strangers =
+        process::find(|_, facts| u32::try_from(facts.parent) == Ok(own) && facts.session != session && !facts.zombie);
+    !strangers.is_empty()
 }
 
 fn group_of(run: Run) -> Group {

@@ -1,6 +1,9 @@
 //! The files of one service in the run directory, and keeping them as they should be.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use nix::errno::Errno;
 
 use crate::service::files;
 use crate::service::name::Name;
@@ -55,6 +58,25 @@ impl Files {
         })
     }
 
+    /// Goes on with a lock that came through execve(2).
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn resume(rundir: &Path, name: &Name, lock: OwnedFd) -> Result<Opened, Fault> {
+        let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
+        let (owner, record) = Owner::inherited(lock);
+        let none = Written::default;
+        Ok(Opened::Ours(Self { dir, owner, pid: none(), syspid: none(), status: none() }, record))
+    }
+
+    /// Lets the lock survive the next execve(2), or not; gives the number of its descriptor.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn inherit(&self, inherit: bool) -> Result<i32, Errno> {
+        self.owner.inherit(inherit)
+    }
+
     /// Puts back what was removed or changed by others; `record` is what has to stand in `.owner`.
     ///
     /// # Errors
@@ -66,7 +88,7 @@ impl Files {
                 Claim::Ours(owner, _) => (self.dir, self.owner) = (dir, owner),
                 Claim::Held(_) => {
                     let tried = "take back the lock, which another process has, of";
-                    return Err(Fault::of(tried, dir.path().join(files::OWNER))(nix::errno::Errno::EAGAIN));
+                    return Err(Fault::of(tried, dir.path().join(files::OWNER))(Errno::EAGAIN));
                 }
             }
         }

@@ -97,6 +97,8 @@ pub enum Event {
     Executed,
     /// The main process has ended, with something left in its group or not.
     Ended(Ended, bool),
+    /// The main process is about to be known to have ended, and a process of another session is left.
+    Detached,
     /// Nothing is left in the group.
     Cleared,
     /// Time has passed.
@@ -153,6 +155,8 @@ pub struct Machine {
     pub last_run: Option<Duration>,
     /// Whether it was to be tried now while it was just starting.
     hurried: bool,
+    /// Whether the last run has put itself in the background.
+    pub detached: bool,
 }
 
 impl Machine {
@@ -173,6 +177,7 @@ impl Machine {
             last: None,
             last_run: None,
             hurried: false,
+            detached: false,
         }
     }
 
@@ -181,6 +186,16 @@ impl Machine {
     pub fn adopt(mut self, pid: Pid, started: Moment) -> Self {
         self.state = State::Up(pid);
         self.since = started;
+        self.started = started;
+        self
+    }
+
+    /// A service in the state that this supervisor had it in when it executed itself anew; its
+    /// process was started at `started`.
+    #[must_use]
+    pub fn resume(mut self, state: State, since: Moment, started: Moment) -> Self {
+        self.state = state;
+        self.since = since;
         self.started = started;
         self
     }
@@ -250,6 +265,7 @@ impl Machine {
                 self.starts += 1;
                 self.started = now;
                 self.hurried = false;
+                self.detached = false;
                 self.enter(Starting(pid), now);
                 None
             }
@@ -270,6 +286,10 @@ impl Machine {
                 None
             }
             (Event::Ended(ended, left), Starting(_) | Up(_) | Stopping(..)) => self.ended(ended, left, now),
+            (Event::Detached, _) => {
+                self.detached = true;
+                None
+            }
             (Event::Cleared, Clearing(_)) => {
                 self.settle(now);
                 None
@@ -368,6 +388,7 @@ impl Machine {
         } else {
             self.failures = self.failures.saturating_add(1);
         }
+        self.detached &= ended == Ended::Code(0) && self.failures > 0;
         if left {
             return Some(self.clear(now));
         }
@@ -388,9 +409,11 @@ impl Machine {
         self.enter(State::Backoff(now + self.delay()), now);
     }
 
-    /// The first failure costs no time; each further one twice that of the one before.
+    /// The first failure costs no time; each further one twice that of the one before. A service
+    /// that has put itself in the background would pile up copies.
     fn delay(&self) -> Duration {
         match self.failures {
+            1.. if self.detached => self.policy.delay_max,
             0 | 1 => Duration::ZERO,
             n => self.policy.delay.saturating_mul(1 << (n - 2).min(20)).min(self.policy.delay_max),
         }

@@ -1,9 +1,11 @@
 //! What a process has from whoever started it, and what of it a service gets.
 
-use std::ffi::{CString, OsStr};
-use std::os::fd::AsRawFd;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
+use nix::errno::Errno;
 use nix::libc;
 
 /// What a service gets, besides what every process passes on.
@@ -21,6 +23,10 @@ impl Context {
     /// that is asked for. `set` are variables to be set for the service.
     #[must_use]
     pub fn take(set: &[(&str, &OsStr)]) -> Self {
+        Self::with_umask(set, clear_umask())
+    }
+
+    fn with_umask(set: &[(&str, &OsStr)], umask: libc::mode_t) -> Self {
         let mut strings = Vec::new();
         for (key, value) in std::env::vars_os() {
             if !set.iter().any(|(name, _)| key.as_bytes() == name.as_bytes()) {
@@ -32,12 +38,53 @@ impl Context {
         }
         let mut environment: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         environment.push(std::ptr::null());
-        Self { umask: clear_umask(), environment, _strings: strings }
+        Self { umask, environment, _strings: strings }
     }
 }
 
 fn assignment(key: &[u8], value: &[u8]) -> Option<CString> {
     CString::new([key, b"=", value].concat()).ok()
+}
+
+/// The variable in which a program leaves itself word across execve(2).
+const RESUME: &str = "SYSMGR_RESUME";
+
+/// Takes the word that we left ourselves when we executed ourselves anew, so that nobody else gets
+/// to see it.
+#[must_use]
+pub fn take_resume() -> Option<OsString> {
+    let word = std::env::var_os(RESUME)?;
+    // SAFETY: this program has one thread.
+    unsafe { std::env::remove_var(RESUME) };
+    Some(word)
+}
+
+/// Executes `path` in the place of this process, with the same arguments, `word` for itself and the
+/// umask that we were started with. Our signals stay blocked, so that none is lost. Returns only if
+/// that could not be done, and all is as before.
+#[must_use]
+pub fn execute_anew(path: &Path, word: &str, umask: libc::mode_t) -> Errno {
+    let arguments: Vec<CString> =
+        std::env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
+    let mut argv: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+    argv.push(std::ptr::null());
+    let Ok(path) = super::service::c_path(path) else { return Errno::EINVAL };
+    let context = Context::with_umask(&[(RESUME, OsStr::new(word))], umask);
+    // SAFETY: umask(2) takes a number; both lists end in null and live across the call.
+    unsafe {
+        libc::umask(umask);
+        libc::execve(path.as_ptr(), argv.as_ptr(), context.environment.as_ptr());
+        let errno = Errno::last();
+        libc::umask(0);
+        errno
+    }
+}
+
+/// The descriptor `raw` that came through execve(2), closed at the next one.
+#[must_use]
+pub fn inherited(raw: i32) -> Option<OwnedFd> {
+    // SAFETY: fcntl(2) takes numbers, and fails for what is no descriptor; nobody else has this one.
+    unsafe { (raw > 2 && libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) == 0).then(|| OwnedFd::from_raw_fd(raw)) }
 }
 
 /// Sets our own file mode creation mask to 0 and gives the one before.

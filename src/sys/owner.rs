@@ -86,10 +86,12 @@ impl Owner {
         }
     }
 
-    /// Takes over a lock that came through execve(2) with descriptor number `raw`.
+    /// Takes over a lock that came through execve(2) with the descriptor `fd`, and the record.
     #[must_use]
-    pub fn inherited(fd: OwnedFd) -> Self {
-        Self { fd }
+    pub fn inherited(fd: OwnedFd) -> (Self, Option<Record>) {
+        let owner = Self { fd };
+        let record = owner.read();
+        (owner, record)
     }
 
     /// Who has the lock of `dir`. Not for one that this process holds itself.
@@ -146,7 +148,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Lets the descriptor survive the next execve(2), or not.
+    /// Lets the descriptor survive the next execve(2), or not; gives its number.
     ///
     /// # Errors
     /// Of fcntl(2).

@@ -39,6 +39,12 @@ pub fn has_child_in_group(group: i32) -> bool {
     wait(libc::P_PGID, group as libc::id_t, libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
+/// Whether there is any child of ours, living or not.
+#[must_use]
+pub fn has_child() -> bool {
+    wait(libc::P_ALL, 0, libc::WNOHANG | libc::WNOWAIT).is_ok()
+}
+
 fn wait(kind: libc::idtype_t, id: libc::id_t, how: libc::c_int) -> Result<Option<Dead>, Errno> {
     // SAFETY: a siginfo_t is plain numbers, for which zero is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

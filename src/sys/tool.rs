@@ -1,13 +1,21 @@
 //! The start of another tool of ours.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::geteuid;
 
+use super::clock;
+use super::process::{self, Handle};
+use super::wait::Wait;
 use crate::service::pid::Pid;
+use crate::service::record::Process;
 
 /// Where the executable `name` is: in the directory of this one, else the first in PATH.
 #[must_use]
@@ -16,6 +24,16 @@ pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
     beside.into_iter().chain(in_path).find(|candidate| is_executable(candidate))
+}
+
+/// The file that this program was started from, or what has been installed in its place.
+#[must_use]
+pub fn own_file() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    // so Linux shows a file that was removed or replaced, see proc(5)
+    let installed =
+        path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(|path| PathBuf::from(OsStr::from_bytes(path)));
+    Some(installed.unwrap_or(path))
 }
 
 /// Whether we may execute the file `path`.
@@ -37,6 +55,64 @@ pub fn start(path: &Path, arguments: &[&OsStr], umask: libc::mode_t) -> Result<P
     let mut argv: Vec<*const libc::c_char> = strings.iter().map(|string| string.as_ptr()).collect();
     argv.push(std::ptr::null());
     start_in_session(&path, &argv, umask)
+}
+
+/// The processes of ours that were started by `start` as the tool `name` and have `arguments` among
+/// theirs, one behind the other; with the last argument of each.
+#[must_use]
+pub fn find_living(name: &str, arguments: &[&OsStr]) -> Vec<(Process, OsString)> {
+    let own = std::process::id();
+    let mut last = Vec::new();
+    let found = process::find(|pid, facts| {
+        if facts.zombie || u32::try_from(pid.raw()) == Ok(own) {
+            return false;
+        }
+        let Some(line) = command_line(pid) else { return false };
+        let words: Vec<&[u8]> = line.strip_suffix(&[0]).unwrap_or(&line).split(|byte| *byte == 0).collect();
+        let is_tool = words[0].rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes());
+        let has_all =
+            words.windows(arguments.len()).any(|some| some.iter().zip(arguments).all(|(a, b)| *a == b.as_bytes()));
+        let same_user = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == geteuid().as_raw());
+        let wanted = is_tool && has_all && same_user;
+        if wanted {
+            last.push(OsStr::from_bytes(words[words.len() - 1]).to_owned());
+        }
+        wanted
+    });
+    found.into_iter().zip(last).collect()
+}
+
+/// The arguments of a process, each with a NUL byte behind it.
+fn command_line(pid: Pid) -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())
+}
+
+/// Whether `path` can be executed and says its version: a file that was not installed whole, or whose
+/// libraries are missing, does not. It gets two seconds.
+#[must_use]
+pub fn is_sound(path: &Path) -> bool {
+    let mut command = std::process::Command::new(path);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return false };
+    let deadline = clock::now() + Duration::from_secs(2);
+    let handle = i32::try_from(child.id()).ok().and_then(Pid::new).and_then(|pid| Handle::of(process::identify(pid)));
+    let mut wait = Wait::default();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if clock::now() < deadline => {}
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+        wait.clear();
+        if let Some(fd) = handle.as_ref().and_then(Handle::fd) {
+            wait.add(fd);
+        }
+        wait.wait(Some(deadline.since(clock::now()).min(Duration::from_millis(20))));
+    }
 }
 
 unsafe extern "C" {
