@@ -317,7 +317,7 @@ impl Manager {
                 // ours; or followed by something else
                 What::Replaced | What::Created => {}
                 What::Removed => self.heal_soon(service, false),
-                What::Written | What::Arrived | What::Attributes => self.heal_soon(service, !is(files::OWNER)),
+                What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
             }
         }
     }
@@ -388,6 +388,10 @@ impl Manager {
 
     /// Looks at everything: changes may have gone unnoticed.
     fn look_around(&mut self) {
+        let was_blind = self.services.try_to_see();
+        if was_blind {
+            self.watch_rundir();
+        }
         self.entries.rescan(&mut self.services);
         self.heal();
         let names: Vec<Name> = self.services.all.keys().cloned().collect();
@@ -398,5 +402,9 @@ impl Manager {
             }
             self.services.heal(&name);
         }
+        if was_blind && !self.services.blind {
+            message::say(format_args!("sysmgr: all directories are watched again"));
+        }
+        self.services.was_blind = self.services.blind;
     }
 }

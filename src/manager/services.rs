@@ -91,6 +91,8 @@ pub struct Services {
     pub boot: BootId,
     /// Whether something can't be watched, so that one has to look.
     pub blind: bool,
+    /// Whether that has been said already.
+    pub was_blind: bool,
     /// Whether the service directory can't be read or believed: then no entry counts as removed.
     pub unsure: bool,
     /// Those whose supervisors, or what these left, are no children.
@@ -114,6 +116,7 @@ impl Services {
             ending: false,
             umask,
             boot: process::boot_id(),
+            was_blind: false,
             unsure: false,
             others: BTreeSet::new(),
             runsyssv: None,
@@ -254,14 +257,25 @@ impl Services {
 
     /// Not all can be watched any more.
     pub fn go_blind(&mut self, errno: nix::errno::Errno) {
-        if !self.blind {
-            self.blind = true;
+        self.blind = true;
+        if !std::mem::replace(&mut self.was_blind, true) {
             let rescan = self.options.rescan.as_millis();
             message::say(format_args!(
                 "sysmgr: cannot watch all directories ({}); they are looked at every {rescan} ms instead",
                 errno.desc()
             ));
         }
+    }
+
+    /// What could not be watched perhaps can be by now: whether there was such. All watches have to
+    /// be asked for anew then.
+    pub fn try_to_see(&mut self) -> bool {
+        if self.watch.is_none() {
+            self.watch = Watch::new().ok();
+        }
+        let was_blind = self.blind;
+        self.blind = self.watch.is_none();
+        was_blind
     }
 
     /// A runsyssv that lives though we have not started it, or not as this sysmgr.

@@ -76,6 +76,7 @@ pub fn run(options: Options) -> ExitCode {
         exec_error: None,
         adopted: None,
         member: None,
+        look_at_group: false,
         group_signalled: false,
         reason: None,
         since: (now, clock::wall()),
@@ -119,6 +120,8 @@ struct Supervisor {
     adopted: Option<Handle>,
     /// A process of the group that is not our child, whose end is awaited.
     member: Option<Handle>,
+    /// Whether there is something in the group whose end nothing tells.
+    look_at_group: bool,
     /// Whether the group was told to end while the main process was still there to vouch for it.
     group_signalled: bool,
     /// Why the service is refused.
@@ -287,8 +290,8 @@ impl Supervisor {
         let due = self.machine.deadline().map(|at| at.since(clock::now()));
         let must_look = self.faulty
             || self.adopted.is_some() && !adopted_is_watched
-            || matches!(self.machine.state, State::Clearing(_))
-                && self.member.as_ref().is_some_and(|m| m.fd().is_none());
+            || self.look_at_group
+            || self.member.as_ref().is_some_and(|member| member.fd().is_none());
         match due {
             Some(due) if must_look => Some(due.min(LOOK)),
             None if must_look => Some(LOOK),
@@ -479,7 +482,9 @@ impl Supervisor {
 
     /// While what is left behind is being ended: whether it is gone, and by what its end is told.
     fn check_group(&mut self) {
+        self.look_at_group = false;
         if !matches!(self.machine.state, State::Clearing(_)) {
+            self.member = None;
             return;
         }
         if self.member.as_ref().is_some_and(Handle::lives) {
@@ -492,7 +497,8 @@ impl Supervisor {
                 self.step(Event::Cleared);
             }
             Some(Rest::Member(handle)) => self.member = Some(handle),
-            Some(Rest::Children | Rest::Unknown) => {}
+            Some(Rest::Unknown) => self.look_at_group = true,
+            Some(Rest::Children) => {}
         }
     }
 
