@@ -1,4 +1,4 @@
-# sysmgr - build, test and install it. `make help` lists the targets.
+# sysmgr - build, test and install it with GNU make. `make help` lists the targets.
 # Variables may come from the command line or the environment; paths may contain spaces.
 
 CARGO ?= cargo
