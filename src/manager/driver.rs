@@ -7,8 +7,9 @@ use super::Options;
 use super::entries::Entries;
 use super::plan;
 use super::rundir::{RunDir, Taken};
-use super::services::{Services, Supervisor};
+use super::services::{Services, Supervisor, remove_files};
 use super::shutdown::Shutdown;
+use crate::cli::Verbosity;
 use crate::service::files;
 use crate::service::moment::Moment;
 use crate::service::name::{Name, Printable};
@@ -86,6 +87,7 @@ impl Manager {
         self.find_living(is_resumed);
         if let Err(fault) = self.entries.scan(&mut self.services) {
             message::say(format_args!("sysmgr: {fault}"));
+            remove_files(&self.services.rundir, &[files::PID, files::OWNER]);
             return ExitCode::FAILURE;
         }
         self.manage()
@@ -314,10 +316,11 @@ impl Manager {
             self.services.attend(service);
         } else if [files::OWNER, files::PID, files::SYSPID, files::STATUS].into_iter().any(is) {
             match what {
-                // ours; or followed by something else
-                What::Replaced | What::Created => {}
+                What::Replaced => {}
+                // nothing but `.owner` is made in its place by ours
+                What::Created if is(files::OWNER) => {}
                 What::Removed => self.heal_soon(service, false),
-                What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
+                What::Created | What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
             }
         }
     }
@@ -365,7 +368,8 @@ impl Manager {
                 self.services.rundir = dir;
                 self.rundir = rundir;
                 self.unhealed = None;
-                message::say(format_args!("sysmgr: its files were removed or changed; they are put back"));
+                self.services
+                    .note(Verbosity::Normal, format_args!("its files were removed or changed; they are put back"));
                 self.watch_rundir();
                 let names: Vec<Name> = self.services.all.keys().cloned().collect();
                 for name in names {
@@ -392,18 +396,21 @@ impl Manager {
         if was_blind {
             self.watch_rundir();
         }
-        self.entries.rescan(&mut self.services);
-        self.heal();
         let names: Vec<Name> = self.services.all.keys().cloned().collect();
         for name in names {
             let lock = self.services.rundir.sub(name.as_os_str()).ok().and_then(|dir| dir.stamp(files::LOCK));
             if self.services.know(&name).lock != lock {
                 self.services.signal(&name, &[signals::SIGALRM]);
             }
+        }
+        self.entries.rescan(&mut self.services);
+        self.heal();
+        let names: Vec<Name> = self.services.all.keys().cloned().collect();
+        for name in names {
             self.services.heal(&name);
         }
         if was_blind && !self.services.blind {
-            message::say(format_args!("sysmgr: all directories are watched again"));
+            self.services.note(Verbosity::Normal, format_args!("all directories are watched again"));
         }
         self.services.was_blind = self.services.blind;
     }

@@ -6,7 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::services::Services;
+use crate::cli::Verbosity;
 use crate::service::name::{Name, Printable};
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
@@ -48,9 +51,7 @@ impl Entries {
         let identity = dir.stamp_of_itself().map(|stamp| stamp.file);
         let known = services.all.values().any(|service| service.entry != Entry::Missing);
         if names.is_empty() && known && self.identity.is_some() && self.identity != identity {
-            return Err(Fault::of("believe in another, empty directory in the place of", &sysdir)(
-                nix::errno::Errno::ENOENT,
-            ));
+            return Err(Fault::of("believe in another, empty directory in the place of", &sysdir)(Errno::ENOENT));
         }
         self.identity = identity;
         let there: BTreeSet<Name> = names.iter().filter_map(|name| self.valid(name)).collect();
@@ -69,7 +70,17 @@ impl Entries {
                 message::say(format_args!("sysmgr: {why}; nothing is stopped, and it is looked for"));
             } else {
                 let sysdir = Printable(services.options.sysdir.as_os_str().as_bytes()).to_string();
-                message::say(format_args!("sysmgr: {sysdir} is back"));
+                services.note(Verbosity::Normal, format_args!("{sysdir} is back"));
+                // a removal that was noticed before the loss counts only from now on
+                let missing: Vec<Name> = services
+                    .all
+                    .iter()
+                    .filter(|(_, s)| s.entry == Entry::Missing)
+                    .map(|(name, _)| name.clone())
+                    .collect();
+                for name in missing {
+                    services.miss_again(&name);
+                }
             }
             self.lost = lost;
             services.unsure = self.lost.is_some();
@@ -102,20 +113,31 @@ impl Entries {
         services.look(name);
     }
 
-    /// The directory in which the target of the link would be made, replaced or removed.
+    /// The directories in which what the link leads to can be made, replaced or removed: that of
+    /// each further link, and of the first thing that is missing.
     fn watch_target(&mut self, services: &mut Services, name: &Name, link: &Path) {
-        let Some(watch) = &services.watch else { return };
-        let mut target: PathBuf = entry::target(link);
-        if let Ok(real) = link.canonicalize() {
-            target = real;
+        let mut link = link.to_owned();
+        // as many as the system follows, see path_resolution(7)
+        for _ in 0..40 {
+            let target = entry::target(&link);
+            self.watch_place(services, name, &target);
+            if !target.is_symlink() {
+                return;
+            }
+            link = target;
         }
-        while let (Some(parent), Some(last)) = (target.parent(), target.file_name()) {
+    }
+
+    /// Watches for `path`: its directory, or the nearest one above that is there.
+    fn watch_place(&mut self, services: &mut Services, name: &Name, path: &Path) {
+        let mut path: PathBuf = path.to_owned();
+        while let (Some(parent), Some(last), Some(watch)) = (path.parent(), path.file_name(), &services.watch) {
             match watch.add(parent) {
                 Ok(watched) => {
                     self.links.entry(watched).or_default().insert((last.to_owned(), name.clone()));
                     return;
                 }
-                Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => target = parent.to_owned(),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => path = parent.to_owned(),
                 Err(errno) => return services.go_blind(errno),
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use nix::libc;
+use nix::errno::Errno;
 
 use super::Options;
 use super::clearing::Clearing;
@@ -18,6 +18,7 @@ use crate::service::order::Order;
 use crate::service::pid::Pid;
 use crate::service::record::{BootId, Record};
 use crate::service::status::{Phase, Status};
+use crate::sys::context::Umask;
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
 use crate::sys::files::{Dir, Stamp};
@@ -86,7 +87,7 @@ pub struct Services {
     /// Whether sysmgr is ending.
     pub ending: bool,
     /// What files are made with.
-    pub umask: libc::mode_t,
+    pub umask: Umask,
     /// This boot.
     pub boot: BootId,
     /// Whether something can't be watched, so that one has to look.
@@ -103,7 +104,7 @@ pub struct Services {
 impl Services {
     /// None yet.
     #[must_use]
-    pub fn new(options: Options, rundir: Dir, watch: Option<Watch>, umask: libc::mode_t) -> Self {
+    pub fn new(options: Options, rundir: Dir, watch: Option<Watch>, umask: Umask) -> Self {
         Self {
             options,
             blind: watch.is_none(),
@@ -236,7 +237,7 @@ impl Services {
             self.rundir.make_sub(name.as_os_str())?
         } else {
             match self.rundir.sub(name.as_os_str()) {
-                Err(fault) if fault.errno == nix::errno::Errno::ENOENT => return Ok(None),
+                Err(fault) if fault.errno == Errno::ENOENT => return Ok(None),
                 other => other?,
             }
         };
@@ -255,8 +256,11 @@ impl Services {
         }
     }
 
-    /// Not all can be watched any more.
-    pub fn go_blind(&mut self, errno: nix::errno::Errno) {
+    /// Not all can be watched any more; but what is not there needs no watching.
+    pub fn go_blind(&mut self, errno: Errno) {
+        if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+            return;
+        }
         self.blind = true;
         if !std::mem::replace(&mut self.was_blind, true) {
             let rescan = self.options.rescan.as_millis();
@@ -289,6 +293,8 @@ impl Services {
         // it may have died, and its number be another's, before we took hold of it
         if let Some(handle) = handle.filter(|_| holder_of(dir) == Some(pid)) {
             self.set_supervisor(name, Supervisor::Adopted(handle));
+            // there may be an order that nobody told it of
+            self.signal(name, &[signals::SIGALRM]);
         }
     }
 
@@ -340,7 +346,7 @@ impl Services {
             self.runsyssv = tool::find("runsyssv");
         }
         let Some(path) = &self.runsyssv else {
-            return Err(Fault::of("find beside sysmgr or in PATH", "runsyssv")(nix::errno::Errno::ENOENT));
+            return Err(Fault::of("find beside sysmgr or in PATH", "runsyssv")(Errno::ENOENT));
         };
         let (sysdir, rundir) = (self.options.sysdir.as_os_str(), self.options.rundir.as_os_str());
         let mut arguments: Vec<&OsStr> =
@@ -397,20 +403,19 @@ impl Services {
 
     /// Says why a service can't be started.
     fn refuse(&mut self, name: &Name, dir: Option<&Dir>) -> Result<(), Fault> {
-        let Entry::Refused(refusal) = &self.know(name).entry else {
-            return Ok(());
-        };
+        let Entry::Refused(refusal) = &self.know(name).entry else { return Ok(()) };
         let reason = refusal.to_string();
-        if self.know(name).reported.as_ref() == Some(&reason) && dir.is_some_and(|dir| dir.has(STATUS)) {
-            return Ok(());
-        }
         if let Some(dir) = dir {
             // what has no owner is not known to be ours
-            if let Claim::Ours(owner, record) = Owner::claim(dir)? {
-                if record.is_none() {
+            if record_of(dir).is_none() {
+                if let Claim::Ours(owner, _) = Owner::claim(dir)? {
                     let none = Record { boot: self.boot, run: None, told: None };
                     owner.write(&none).map_err(Fault::of("write", dir.path().join(OWNER)))?;
                 }
+            }
+            let there = dir.read(STATUS, &mut [0; 4096]).and_then(Status::decode);
+            let same = |status: &Status| status.phase == Phase::Refused && status.reason.as_ref() == Some(&reason);
+            if !there.as_ref().is_some_and(same) {
                 let boot = self.boot.as_str().to_owned();
                 let mut status = Status::new(Phase::Refused, clock::wall(), clock::now(), boot);
                 status.order = read_order(dir).map(|order| order.word().to_owned());
@@ -497,10 +502,22 @@ impl Services {
             if defaced || !whole {
                 self.signal(name, &[signals::SIGALRM]);
             }
-        } else {
-            self.know(name).reported = None;
         }
         self.attend(name);
+    }
+
+    /// Gives a missing entry its grace anew.
+    pub fn miss_again(&mut self, name: &Name) {
+        let until = clock::now() + plan::GRACE;
+        self.know(name).missed_until = Some(until);
+        self.attend_at(name, until);
+    }
+
+    /// Says something of all.
+    pub fn note(&self, least: Verbosity, what: std::fmt::Arguments<'_>) {
+        if self.options.verbosity >= least {
+            message::say(format_args!("sysmgr: {what}"));
+        }
     }
 
     /// Says something of a service.

@@ -1,5 +1,7 @@
 //! The end of sysmgr: every service is stopped first.
 
+use crate::cli::Verbosity;
+
 use super::services::{Services, Supervisor, read_order, record_of, remove_files};
 use crate::service::files::{self, LOCK};
 use crate::service::moment::Moment;
@@ -7,7 +9,7 @@ use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::supervisor::machine::RETRY;
 use crate::sys::files::Dir;
-use crate::sys::{clock, message, signals};
+use crate::sys::{clock, signals};
 
 /// The way to the end.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl Shutdown {
     pub fn begin(services: &mut Services) -> Self {
         services.ending = true;
         let names: Vec<Name> = services.all.keys().cloned().collect();
-        message::say(format_args!("sysmgr: told to end; all services are stopped"));
+        services.note(Verbosity::Normal, format_args!("told to end; all services are stopped"));
         for name in &names {
             stop(services, name);
         }
@@ -50,7 +52,7 @@ impl Shutdown {
                 continue;
             }
             if self.rounds == 0 {
-                services.say(crate::cli::Verbosity::Quiet, name, format_args!("not stopped in time; it is killed"));
+                services.say(Verbosity::Quiet, name, format_args!("not stopped in time; it is killed"));
             }
             if self.rounds == 2 {
                 // it does not do what it is told; another one ends what it has left

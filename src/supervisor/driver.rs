@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nix::libc;
+use nix::errno::Errno;
 
 use super::Options;
 use super::files::{Files, Opened};
@@ -467,7 +467,7 @@ impl Supervisor {
             self.run = None;
         }
         match self.exec_error.take() {
-            Some(libc::ETXTBSY) => self.refuse("it is still being written".to_owned()),
+            Some(errno) if errno == Errno::ETXTBSY as i32 => self.refuse("it is still being written".to_owned()),
             Some(errno) => {
                 self.step(Event::Ended(Ended::Exec(errno), left));
                 self.tell_of_end();
@@ -508,9 +508,7 @@ impl Supervisor {
                 Some(handle) => handle.signal(*signal),
                 None => process::kill(pid, *signal),
             };
-            if let Err(errno) =
-                sent.or_else(|errno| if errno == nix::errno::Errno::ESRCH { Ok(()) } else { Err(errno) })
-            {
+            if let Err(errno) = sent.or_else(|errno| if errno == Errno::ESRCH { Ok(()) } else { Err(errno) }) {
                 self.report(Err(Fault::of("signal", service_path(&self.path))(errno)));
             }
         }
@@ -518,7 +516,7 @@ impl Supervisor {
 
     fn signal_group(&mut self, signals: &[i32]) {
         if let Some(Err(errno)) = self.run.map(|run| group_of(run).signal(signals)) {
-            if errno != nix::errno::Errno::ESRCH {
+            if errno != Errno::ESRCH {
                 self.report(Err(Fault::of("end what is left of", service_path(&self.path))(errno)));
             }
         }

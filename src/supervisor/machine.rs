@@ -276,6 +276,9 @@ impl Machine {
                 None
             }
             (Event::Refused, Down | Backoff(_) | Refused | Starting(_) | Stopping(..)) => {
+                if matches!(self.state, Starting(_) | Stopping(..)) {
+                    self.starts -= 1;
+                }
                 // the file may have become another while it was tried
                 let tried_in_vain = matches!(self.state, Starting(_)) && self.hurried;
                 self.enter(if tried_in_vain { Backoff(now) } else { Refused }, now);

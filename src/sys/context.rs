@@ -8,11 +8,14 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 
+/// A file mode creation mask, as umask(2) has it.
+pub type Umask = libc::mode_t;
+
 /// What a service gets, besides what every process passes on.
 #[derive(Debug)]
 pub struct Context {
     /// The file mode creation mask that we had before we set our own to 0.
-    pub umask: libc::mode_t,
+    pub umask: Umask,
     /// The environment, for execve(2): pointers into `_strings`, and a null pointer.
     pub environment: Vec<*const libc::c_char>,
     _strings: Vec<CString>,
@@ -26,7 +29,7 @@ impl Context {
         Self::with_umask(set, clear_umask())
     }
 
-    fn with_umask(set: &[(&str, &OsStr)], umask: libc::mode_t) -> Self {
+    fn with_umask(set: &[(&str, &OsStr)], umask: Umask) -> Self {
         let mut strings = Vec::new();
         for (key, value) in std::env::vars_os() {
             if !set.iter().any(|(name, _)| key.as_bytes() == name.as_bytes()) {
@@ -63,7 +66,7 @@ pub fn take_resume() -> Option<OsString> {
 /// umask that we were started with. Our signals stay blocked, so that none is lost. Returns only if
 /// that could not be done, and all is as before.
 #[must_use]
-pub fn execute_anew(path: &Path, word: &str, umask: libc::mode_t) -> Errno {
+pub fn execute_anew(path: &Path, word: &str, umask: Umask) -> Errno {
     let arguments: Vec<CString> =
         std::env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
     let mut argv: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
@@ -89,7 +92,7 @@ pub fn inherited(raw: i32) -> Option<OwnedFd> {
 
 /// Sets our own file mode creation mask to 0 and gives the one before.
 #[must_use]
-pub fn clear_umask() -> libc::mode_t {
+pub fn clear_umask() -> Umask {
     // SAFETY: umask(2) takes and gives a number and can't fail.
     unsafe { libc::umask(0) }
 }

@@ -155,7 +155,16 @@ impl Dir {
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let aside = aside(name);
         let written = self.write_aside(&aside, content).and_then(|()| {
-            renameat(&self.fd, aside.as_str(), &self.fd, name).inspect_err(|_| {
+            let rename = || renameat(&self.fd, aside.as_str(), &self.fd, name);
+            let renamed = match rename() {
+                // what is no file has no business there
+                Err(Errno::EISDIR) => {
+                    self.remove_dir(name);
+                    rename()
+                }
+                other => other,
+            };
+            renamed.inspect_err(|_| {
                 let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
             })
         });

@@ -8,12 +8,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::geteuid;
 
 use super::fault::Fault;
 use super::files::{Dir, is_regular, same_file};
+use super::process;
 use crate::service::files::OWNER;
 use crate::service::record::{LENGTH, Record};
 
@@ -62,7 +63,7 @@ impl Owner {
                 other => other.map_err(Fault::of("open", &path))?,
             };
             let ours = fstat(&fd).map_err(Fault::of("read the state of", &path))?;
-            if !is_regular(&ours) || ours.st_uid != geteuid().as_raw() || ours.st_mode & 0o077 != 0 {
+            if !is_regular(&ours) || ours.st_uid != geteuid().as_raw() {
                 dir.remove(OWNER)?;
                 continue;
             }
@@ -70,11 +71,19 @@ impl Owner {
                 Ok(_) => {}
                 Err(Errno::EAGAIN | Errno::EACCES) => {
                     match ask(&fd).map_err(Fault::of("ask for the lock of", &path))? {
-                        Some(pid) => return Ok(Claim::Held(pid)),
-                        None => continue,
+                        Some(pid) if is_trusted(pid) => return Ok(Claim::Held(pid)),
+                        // somebody else has got hold of it while its mode was another
+                        Some(_) => dir.remove(OWNER)?,
+                        None => {}
                     }
+                    continue;
                 }
                 Err(errno) => return Err(Fault::of("lock", &path)(errno)),
+            }
+            if ours.st_mode & 0o777 != 0o600 {
+                // others may have it open, and lock it when we are gone
+                dir.remove(OWNER)?;
+                continue;
             }
             // it may have been removed or replaced while we waited for nothing
             if dir.look_at(OWNER).is_ok_and(|there| same_file(&ours, &there)) {
@@ -114,11 +123,17 @@ impl Owner {
         Ok(holder.map_or(Holder::Nobody(record), |pid| Holder::Process(pid, record)))
     }
 
-    /// Whether the file that we have locked is still the `.owner` of `dir`.
+    /// Whether the file that we have locked is still the `.owner` of `dir`; others are kept out of
+    /// it if it is.
     #[must_use]
     pub fn is_in(&self, dir: &Dir) -> bool {
         match (fstat(&self.fd), dir.look_at(OWNER)) {
-            (Ok(ours), Ok(there)) => same_file(&ours, &there) && there.st_mode & 0o777 == 0o600,
+            (Ok(ours), Ok(there)) if same_file(&ours, &there) => {
+                if there.st_mode & 0o777 != 0o600 {
+                    let _ = fchmod(&self.fd, Mode::from_bits_truncate(0o600));
+                }
+                true
+            }
             _ => false,
         }
     }
@@ -173,6 +188,11 @@ fn ask(fd: &OwnedFd) -> Result<Option<i32>, Errno> {
     #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
     let unlocked = lock.l_type == libc::F_UNLCK as libc::c_short;
     Ok(if unlocked { None } else { Some(lock.l_pid.max(0)) })
+}
+
+/// Whether the process with the lock is one of ours, who alone can open the file.
+fn is_trusted(pid: i32) -> bool {
+    process::user_of(pid).is_none_or(|user| user == 0 || user == geteuid().as_raw())
 }
 
 fn write_lock() -> libc::flock {

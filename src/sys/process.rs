@@ -146,6 +146,13 @@ pub fn find(mut wanted: impl FnMut(Pid, &Facts) -> bool) -> Vec<Process> {
     found
 }
 
+/// The effective user of the process `pid`, where the system shows it.
+#[must_use]
+pub fn user_of(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|meta| meta.uid())
+}
+
 /// A hold on a process that is not our child: the number in it can't become another's unnoticed.
 #[derive(Debug)]
 pub struct Handle {

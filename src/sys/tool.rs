@@ -2,7 +2,6 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use nix::libc;
 use nix::unistd::geteuid;
 
 use super::clock;
+use super::context::Umask;
 use super::process::{self, Handle};
 use super::wait::Wait;
 use crate::service::pid::Pid;
@@ -48,7 +48,7 @@ pub fn is_executable(path: &Path) -> bool {
 ///
 /// # Errors
 /// Of fork(2) and execve(2).
-pub fn start(path: &Path, arguments: &[&OsStr], umask: libc::mode_t) -> Result<Pid, Errno> {
+pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask) -> Result<Pid, Errno> {
     let path = super::service::c_path(path)?;
     let strings: Vec<CString> =
         arguments.iter().filter_map(|argument| CString::new(argument.as_bytes()).ok()).collect();
@@ -72,7 +72,7 @@ pub fn find_living(name: &str, arguments: &[&OsStr]) -> Vec<(Process, OsString)>
         let is_tool = words[0].rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes());
         let has_all =
             words.windows(arguments.len()).any(|some| some.iter().zip(arguments).all(|(a, b)| *a == b.as_bytes()));
-        let same_user = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == geteuid().as_raw());
+        let same_user = process::user_of(pid.raw()) == Some(geteuid().as_raw());
         let wanted = is_tool && has_all && same_user;
         if wanted {
             last.push(OsStr::from_bytes(words[words.len() - 1]).to_owned());
@@ -120,7 +120,7 @@ unsafe extern "C" {
 }
 
 /// A fork, since posix_spawn(3) can't set the umask.
-fn start_in_session(path: &CString, argv: &[*const libc::c_char], umask: libc::mode_t) -> Result<Pid, Errno> {
+fn start_in_session(path: &CString, argv: &[*const libc::c_char], umask: Umask) -> Result<Pid, Errno> {
     // SAFETY: this program has one thread; the child only makes system calls, on what was made
     // before.
     unsafe {
