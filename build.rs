@@ -1,19 +1,33 @@
-//! Builds in what `config.toml` says.
+//! Builds in what `config.toml` says, and makes the manuals and completions.
 //!
 //! Reads `config.toml`, and over it the file that `SYSMGR_CONFIG` names, checks them, and writes them as constants for
-//! the executables. What is wrong ends the build with a sentence that says so.
+//! the executables. The same settings go into the pages and completions, which come out below OUT_DIR, or in the
+//! folder that `SYSMGR_GEN_DIR` names. What is wrong ends the build with a sentence that says so.
 
+#[allow(dead_code, reason = "a part of it is for the executables only")]
+#[path = "src/cli/mod.rs"]
+mod cli;
+#[path = "build/completions.rs"]
+mod completions;
 #[path = "build/config.rs"]
 mod config;
+#[path = "build/date.rs"]
+mod date;
+#[path = "build/manual.rs"]
+mod manual;
+#[path = "build/placeholder.rs"]
+mod placeholder;
+#[path = "build/prose.rs"]
+mod prose;
 #[allow(dead_code, reason = "a part of it is for the executables only")]
 #[path = "src/settings/plain.rs"]
 mod settings;
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use settings::Settings;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+use std::{env, fs};
 
 fn main() -> ExitCode {
     match build() {
@@ -26,30 +40,137 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    let root = directory_variable("CARGO_MANIFEST_DIR")?.join("config.toml");
-    println!("cargo::rerun-if-changed=config.toml");
-    println!("cargo::rerun-if-env-changed=SYSMGR_CONFIG");
-    let overlay = env::var_os("SYSMGR_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
-    if let Some(overlay) = &overlay {
-        let shown = overlay.to_str().filter(|name| !name.contains('\n'));
-        let name = shown.ok_or("SYSMGR_CONFIG: the path must be UTF-8, without a newline")?;
-        println!("cargo::rerun-if-changed={name}");
-    }
+    let source = variable("CARGO_MANIFEST_DIR").ok_or("build with cargo")?;
+    let out = variable("OUT_DIR").ok_or("build with cargo")?;
+    let settings = configure(&source)?;
+    write(&out.join("built_in.rs"), &config::as_source(&settings))?;
 
+    println!("cargo::rerun-if-env-changed=SYSMGR_GEN_DIR");
+    let generated = match variable("SYSMGR_GEN_DIR") {
+        Some(folder) if folder.is_absolute() => folder,
+        Some(folder) => return Err(format!("SYSMGR_GEN_DIR={}: must be an absolute path", folder.display())),
+        None => out.join("gen"),
+    };
+    // for the tests
+    println!("cargo::rustc-env=SYSMGR_GENERATED={}", line("SYSMGR_GEN_DIR", &generated)?);
+    generate(&Sources { folder: source }, &settings, &generated)
+}
+
+/// The settings, shown once.
+fn configure(source: &Path) -> Result<Settings, String> {
+    let root = source.join("config.toml");
+    watch(&root)?;
+    println!("cargo::rerun-if-env-changed=SYSMGR_CONFIG");
+    let overlay = variable("SYSMGR_CONFIG");
+    if let Some(overlay) = &overlay {
+        watch(overlay)?;
+    }
     let settings = config::load(&root, overlay.as_deref())?;
     build_print::custom_println!("Configuration", cyan, "{}", overlay.unwrap_or(root).display());
     for line in config::as_toml(&settings) {
         build_print::println!("       {line}");
     }
-
-    let out = directory_variable("OUT_DIR")?;
-    write(&out.join("built_in.rs"), &config::as_source(&settings))
+    Ok(settings)
 }
 
-fn directory_variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set: build with cargo"))
+fn generate(sources: &Sources, settings: &Settings, folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
+    let date = release_date(sources)?;
+    let common = sources.prose("common.md", settings)?;
+    for (mut command, section) in [
+        (cli::sysmgr::command(settings), "8"),
+        (cli::runsyssv::command(settings), "1"),
+        (cli::svctl::command(settings), "1"),
+        (cli::depends::command(settings), "1"),
+    ] {
+        command.build();
+        let name = format!("{}.md", command.get_name());
+        let prose = sources.prose(&name, settings)?;
+        let page = manual::Page { command: &command, section, date: &date, prose: &prose, common: &common };
+        let text = page.render().map_err(|error| format!("man-src/{name}: {error}"))?;
+        put(&folder.join(page.file_name()), &text)?;
+
+        let read = |part: &str| sources.read(&format!("completions/{part}"));
+        for (file, script) in completions::files(&command, settings, &read)? {
+            put(&folder.join(file), &script)?;
+        }
+    }
+    Ok(())
+}
+
+fn release_date(sources: &Sources) -> Result<String, String> {
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let changelog = sources.read("CHANGELOG.md")?;
+    match env::var("SOURCE_DATE_EPOCH").ok().filter(|seconds| !seconds.is_empty()) {
+        Some(seconds) => date::of_epoch(&seconds)
+            .ok_or_else(|| format!("SOURCE_DATE_EPOCH={seconds}: must be seconds since 1970, a whole number")),
+        None => date::of_release(&changelog)
+            .map(str::to_owned)
+            .ok_or_else(|| String::from("CHANGELOG.md: no line such as '## [1.0.0] - 2026-01-31'")),
+    }
+}
+
+/// The files in the source tree that pages and completions are made of.
+struct Sources {
+    folder: PathBuf,
+}
+
+impl Sources {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.folder.join(name);
+        watch(&path)?;
+        fs::read_to_string(&path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+    }
+
+    /// Prose with the settings filled in: `{{key}}`, for times also `{{key:time}}` and `{{key:range}}`.
+    fn prose(&self, name: &str, settings: &Settings) -> Result<String, String> {
+        let text = self.read(&format!("man-src/{name}"))?;
+        let value = |name: &str| {
+            let (key, form) = name.split_once(':').unwrap_or((name, ""));
+            let entry = config::entries(settings).into_iter().find(|(other, _)| *other == key)?.1;
+            match (entry, form) {
+                (config::Entry::Text(text), "") => Some(text.to_owned()),
+                (config::Entry::Number(number), "") => Some(number.to_string()),
+                (config::Entry::Number(1000), "time") => Some(String::from("1 second")),
+                (config::Entry::Number(number), "time") => Some(format!("{} seconds", cli::in_seconds(number))),
+                (config::Entry::Number(_), "range") => {
+                    let time = settings::TIMES.iter().find(|time| time.key == key)?;
+                    Some(format!("{} to {}", time.least, time.most))
+                }
+                (config::Entry::Flag(flag), "") => Some(flag.to_string()),
+                _ => None,
+            }
+        };
+        placeholder::fill(&text, value).map_err(|error| format!("man-src/{name}: {error}"))
+    }
+}
+
+/// A variable that names a path; an empty one counts as none.
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn watch(path: &Path) -> Result<(), String> {
+    println!("cargo::rerun-if-changed={}", line("a path", path)?);
+    Ok(())
+}
+
+/// Cargo is told of paths in lines of UTF-8.
+fn line<'a>(what: &str, path: &'a Path) -> Result<&'a str, String> {
+    let name = path.to_str().filter(|name| !name.contains('\n'));
+    name.ok_or_else(|| format!("{what}: {} must be UTF-8, without a newline", path.display()))
+}
+
+/// Writes a generated file. Cargo is to make it again when it is gone, and only then: it takes a file for changed that
+/// is younger than the build, so this one gets an age (1980, which archives of all kinds can hold).
+fn put(path: &Path, contents: &str) -> Result<(), String> {
+    write(path, contents)?;
+    let age = SystemTime::UNIX_EPOCH + Duration::from_secs(315_532_800);
+    let file = fs::File::options().write(true).open(path);
+    file.and_then(|file| file.set_modified(age)).map_err(|error| format!("{}: {error}", path.display()))?;
+    watch(path)
 }
 
 fn write(path: &Path, contents: &str) -> Result<(), String> {
-    fs::write(path, contents).map_err(|e| format!("{}: cannot be written: {e}", path.display()))
+    fs::write(path, contents).map_err(|error| format!("{}: cannot be written: {error}", path.display()))
 }

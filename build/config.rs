@@ -155,8 +155,9 @@ fn directory<'a>(
     if !text.starts_with('/') {
         return Err(wrong("is not absolute: the directory must begin with a slash"));
     }
-    if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return Err(wrong("holds a newline or something else that is not printable ASCII: the directory must not"));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+@:,=~% ".contains(&b);
+    if !text.bytes().all(plain) {
+        return Err(wrong("must be of letters, digits, blanks and the signs / . _ - + @ : , = ~ % (ASCII)"));
     }
     if text.split('/').any(|part| part == "..") {
         return Err(wrong("holds \"..\": the directory must be written without"));

@@ -2,7 +2,7 @@
 
 use super::{Directories, directories_of, flag, many, one, rundir, seconds, services, sysdir, tool};
 use crate::settings::Settings;
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub fn command(settings: &Settings) -> Command {
                 .short('p')
                 .long("path")
                 .value_name("PATH")
+                .value_hint(ValueHint::AnyPath)
                 .value_parser(value_parser!(OsString))
                 .action(ArgAction::Append)
                 .help("Wait until PATH exists too; may be repeated"),

@@ -10,7 +10,7 @@ pub mod svctl;
 pub mod sysmgr;
 
 use crate::settings::Settings;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
@@ -87,7 +87,12 @@ fn rundir(settings: &Settings) -> Arg {
 }
 
 fn directory(name: &'static str, help: String) -> Arg {
-    Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(OsString)).help(help)
+    Arg::new(name)
+        .long(name)
+        .value_name("DIR")
+        .value_hint(ValueHint::DirPath)
+        .value_parser(value_parser!(OsString))
+        .help(help)
 }
 
 fn verbose() -> Arg {
@@ -109,6 +114,7 @@ fn flag(name: &'static str, short: Option<char>, help: &'static str) -> Arg {
 fn services() -> Arg {
     Arg::new("service")
         .value_name("SERVICE")
+        .value_hint(ValueHint::Other)
         .value_parser(value_parser!(OsString))
         .num_args(1..)
         .help("Name of a service, or a path whose last part is the name")
@@ -121,6 +127,7 @@ fn seconds(name: &'static str, short: char, help: String) -> Arg {
         .long(name)
         .short(short)
         .value_name("SECONDS")
+        .value_hint(ValueHint::Other)
         // so that -1 gets our words
         .allow_negative_numbers(true)
         .value_parser(parse_seconds)

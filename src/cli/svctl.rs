@@ -3,7 +3,7 @@
 use super::{Directories, directories_of, flag, help, in_seconds, many, one, rundir, seconds, services, sysdir, tool};
 use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command};
+use clap::{Arg, Command, ValueHint};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -111,7 +111,9 @@ impl Entry {
         format!("{}{alias} {}", self.name, self.operand_usage())
     }
 
-    fn operand_usage(&self) -> &'static str {
+    /// What follows the name, as in `SERVICE...`.
+    #[must_use]
+    pub fn operand_usage(&self) -> &'static str {
         match self.operands {
             Operands::Some => "SERVICE...",
             Operands::Any => "[SERVICE]...",
@@ -216,6 +218,7 @@ fn operation(entry: &'static Entry, settings: &Settings) -> Command {
             .arg(
                 Arg::new("signal")
                     .value_name("SIG")
+                    .value_hint(ValueHint::Other)
                     .value_parser(clap::value_parser!(OsString))
                     .required(true)
                     .help("A signal, as in HUP, SIGHUP or 1")
