@@ -18,6 +18,14 @@ pub fn wall() -> u64 {
     millis(ClockId::CLOCK_REALTIME) / 1000
 }
 
+/// How long ago a moment was by the time of day, given as seconds and nanoseconds since the epoch;
+/// zero if it is yet to come.
+#[must_use]
+pub fn ago(seconds: i64, nanoseconds: i64) -> Duration {
+    let then = u64::try_from(seconds).unwrap_or(0) * 1000 + u64::try_from(nanoseconds).unwrap_or(0) / 1_000_000;
+    Duration::from_millis(millis(ClockId::CLOCK_REALTIME).saturating_sub(then))
+}
+
 /// How long the system has been up, sleep included: the clock of processes' start times.
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 #[must_use]

@@ -34,3 +34,9 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// The system's reason for an error of this number.
+#[must_use]
+pub fn words(errno: i32) -> &'static str {
+    Errno::from_raw(errno).desc()
+}

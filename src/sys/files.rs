@@ -2,7 +2,7 @@
 //! planted in the way is followed.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -61,12 +61,29 @@ impl Dir {
     /// # Errors
     /// Of open(2); a symlink is ENOTDIR, one of another user EPERM.
     pub fn sub<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
+        let dir = self.see(name)?;
+        dir.check_owner()?;
+        Ok(dir)
+    }
+
+    /// Opens the directory `name` in this one, to change what is in it: as `sub`, but for root, who
+    /// may do so in anybody's.
+    ///
+    /// # Errors
+    /// As for `sub`.
+    pub fn own<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
+        if geteuid().is_root() { self.see(name) } else { self.sub(name) }
+    }
+
+    /// Opens the directory `name` in this one, whoever owns it: to read what is for everybody.
+    ///
+    /// # Errors
+    /// Of open(2); a symlink is ENOTDIR.
+    pub fn see<N: NixPath + AsRef<Path> + ?Sized>(&self, name: &N) -> Result<Self, Fault> {
         let path = self.path.join(name);
         let fd =
             openat(&self.fd, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty()).map_err(Fault::of("open", &path))?;
-        let dir = Self { fd, path };
-        dir.check_owner()?;
-        Ok(dir)
+        Ok(Self { fd, path })
     }
 
     /// Opens the directory `name` in this one, after having made it if it is missing.
@@ -81,6 +98,12 @@ impl Dir {
             fchmod(&dir.fd, Mode::from_bits_truncate(0o755)).map_err(Fault::of("change the mode of", &dir.path))?;
         }
         Ok(dir)
+    }
+
+    /// Whether it belongs to the user that we are.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.check_owner().is_ok()
     }
 
     /// A directory of somebody else is no place for what gets believed.
@@ -114,6 +137,11 @@ impl Dir {
         // mode_t has 16 bits on some systems and 32 on others
         #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
         openat(&self.fd, name, flags, Mode::from_bits_truncate(mode as nix::libc::mode_t))
+    }
+
+    /// Its descriptor, for other doors.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// What fstatat(2) says of `name`, not following a symlink.

@@ -4,16 +4,20 @@
 
 pub mod clock;
 pub mod context;
+pub mod dnotify;
 pub mod entry;
 pub mod fault;
 pub mod files;
 pub mod group;
+pub mod lookout;
+pub mod mark;
 pub mod message;
 pub mod owner;
 pub mod process;
 pub mod reap;
 pub mod service;
 pub mod signals;
+pub mod terminal;
 pub mod tool;
 pub mod wait;
 pub mod watch;

@@ -112,6 +112,16 @@ pub fn is_alive(process: Process) -> bool {
     process.start != 0 && facts(process.pid).is_some_and(|facts| facts.start == process.start && !facts.zombie)
 }
 
+/// Whether `process` seems to live: as `is_alive`, but where start times can't be had any process of
+/// its number will do. For what is shown and awaited, not for what is signalled.
+#[must_use]
+pub fn seems_alive(process: Process) -> bool {
+    if process.start == 0 {
+        return kill(process.pid, 0) != Err(Errno::ESRCH);
+    }
+    is_alive(process)
+}
+
 /// How long ago `process` was started, where that can be known.
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 #[must_use]
@@ -199,6 +209,19 @@ impl Handle {
             None if self.lives() => kill(self.process.pid, signal),
             None => Err(Errno::ESRCH),
         }
+    }
+}
+
+/// Sends a signal to `process`. Where start times can't be had, to whatever has its number: the
+/// caller must know that this was the one just before.
+///
+/// # Errors
+/// ESRCH if it has ended, EPERM if it is not ours to signal.
+pub fn signal(process: Process, signal: i32) -> Result<(), Errno> {
+    match Handle::of(process) {
+        Some(handle) => handle.signal(signal),
+        None if process.start == 0 => kill(process.pid, signal),
+        None => Err(Errno::ESRCH),
     }
 }
 

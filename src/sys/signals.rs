@@ -7,7 +7,7 @@ use nix::libc;
 /// Those that ask for a stop.
 pub const STOP: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGABRT];
 
-pub use nix::libc::{SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2};
+pub use nix::libc::{SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// All that is handled.
 const HANDLED: [i32; 11] = [
@@ -81,6 +81,38 @@ pub fn install() {
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }
+}
+
+/// Blocks and handles `signals`, but for those that whoever started us has ignored: for a tool that
+/// has something to put away before it ends of one.
+pub fn catch(signals: &[i32]) {
+    // SAFETY: as in `install`.
+    unsafe {
+        let mut blocked: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut blocked);
+        for signal in signals {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(*signal, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction != libc::SIG_IGN
+            {
+                libc::sigaddset(&raw mut blocked, *signal);
+                libc::sigfillset(&raw mut action.sa_mask);
+                action.sa_flags = 0;
+                action.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
+                libc::sigaction(*signal, &raw const action, std::ptr::null_mut());
+            }
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const blocked, std::ptr::null_mut());
+    }
+}
+
+/// Ends this process of `signal`, as if it had never been handled.
+pub fn end_of(signal: i32) {
+    // SAFETY: signal(2) and raise(3) take numbers.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+    unblock_all();
 }
 
 /// The highest number that sigaction(2) may know.

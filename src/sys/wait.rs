@@ -23,6 +23,12 @@ impl Wait {
         self.fds.len() - 1
     }
 
+    /// As `add`, for what is told as an exceptional condition.
+    pub fn add_exceptional(&mut self, fd: BorrowedFd<'_>) -> usize {
+        self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 });
+        self.fds.len() - 1
+    }
+
     /// Whether something happened at the descriptor that was added at `place`.
     #[must_use]
     pub fn is_ready(&self, place: usize) -> bool {
