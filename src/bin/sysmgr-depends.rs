@@ -1,3 +1,7 @@
 //! The wait for other services: see sysmgr-depends(1).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::depends::main()
+}

@@ -4,6 +4,7 @@ pub mod ended;
 pub mod files;
 pub mod moment;
 pub mod name;
+pub mod nearest;
 pub mod order;
 pub mod pid;
 pub mod record;
