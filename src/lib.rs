@@ -1,6 +1,8 @@
 //! sysmgr keeps the processes of a service directory alive unless they are explicitly stopped.
 
 pub mod cli;
+pub mod control;
+pub mod depends;
 pub mod manager;
 pub mod service;
 pub mod settings;

@@ -1,3 +1,7 @@
 //! The control of services: see svctl(1).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::control::main()
+}

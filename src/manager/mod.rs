@@ -1,7 +1,5 @@
 //! sysmgr: has exactly one runsyssv for every service that may run, or still has a living process.
 
-mod actions;
-mod changes;
 mod clearing;
 mod driver;
 mod entries;
@@ -9,7 +7,6 @@ pub mod plan;
 mod rundir;
 mod services;
 mod shutdown;
-mod supervisors;
 
 use std::fmt::Display;
 use std::path::PathBuf;

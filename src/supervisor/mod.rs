@@ -3,10 +3,6 @@
 mod driver;
 mod files;
 pub mod machine;
-pub mod model;
-mod report;
-mod run;
-mod takeover;
 
 use std::fmt::Display;
 use std::path::PathBuf;

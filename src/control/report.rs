@@ -1,0 +1,325 @@
+//! How a service is, in words: from what is known of it at one moment.
+
+use std::time::Duration;
+
+use super::words::{length, list, short, times};
+use crate::depends::lines::Awaited;
+use crate::service::ended::Ended;
+use crate::service::moment::Moment;
+use crate::service::name::Name;
+use crate::service::order::Order;
+use crate::service::record::Process;
+use crate::service::status::{Phase, Status};
+
+/// Where the service stands in the service directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It is there.
+    Present,
+    /// It is not, or not any more.
+    Missing,
+    /// It is there but can't be a service, for this reason.
+    Refused(String),
+}
+
+/// The main process of a service, which lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Main {
+    /// The process.
+    pub process: Process,
+    /// How long it has lived.
+    pub age: Duration,
+}
+
+/// All that is known of a service at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its name.
+    pub name: Name,
+    /// Its entry.
+    pub place: Place,
+    /// Its status file, if that is of this boot.
+    pub status: Option<Status>,
+    /// Its main process, if that lives.
+    pub main: Option<Main>,
+    /// What its lock says.
+    pub order: Option<Order>,
+    /// What its living waiters wait for.
+    pub waits: Vec<Awaited>,
+    /// Whether its file was changed after the process was started.
+    pub stale: bool,
+    /// Whether its runsyssv lives.
+    pub supervised: bool,
+    /// The interpreter that its first line names, if that is not there.
+    pub interpreter: Option<String>,
+    /// Whether sysmgr runs.
+    pub managed: bool,
+    /// When all this was seen.
+    pub now: Moment,
+}
+
+/// In which condition a service is, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It runs.
+    Up,
+    /// It runs, and was told to end.
+    Stopping,
+    /// Its process does not execute it yet.
+    Starting,
+    /// It runs, but waits for others in sysmgr-depends.
+    Waiting,
+    /// It has ended, and what it left behind is being ended.
+    Clearing,
+    /// It has failed, and is tried again.
+    Backoff,
+    /// Its file can't be a service.
+    Refused,
+    /// It has no process, because of an order.
+    Down,
+    /// It should have a process, and has none.
+    Lost,
+    /// Nothing is known of it in this boot.
+    New,
+}
+
+impl Condition {
+    /// Whether the service counts as up.
+    #[must_use]
+    pub const fn is_up(self) -> bool {
+        matches!(self, Self::Up | Self::Stopping)
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Stopping => "stopping",
+            Self::Starting => "starting",
+            Self::Waiting => "waiting",
+            Self::Clearing => "clearing",
+            Self::Backoff => "backoff",
+            Self::Refused => "refused",
+            Self::Down => "down",
+            Self::Lost => "lost",
+            Self::New => "new",
+        }
+    }
+}
+
+impl View {
+    /// In which condition it is.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        let Some(status) = &self.status else {
+            return match self.place {
+                Place::Refused(_) => Condition::Refused,
+                Place::Present | Place::Missing if self.order.is_some() => Condition::Down,
+                Place::Present | Place::Missing => Condition::New,
+            };
+        };
+        match (status.phase, self.main) {
+            (Phase::Up, Some(_)) if !self.waits.is_empty() => Condition::Waiting,
+            (Phase::Up, Some(_)) => Condition::Up,
+            (Phase::Stopping, Some(_)) => Condition::Stopping,
+            (Phase::Starting, Some(_)) => Condition::Starting,
+            (Phase::Up | Phase::Stopping | Phase::Starting, None) => Condition::Lost,
+            (Phase::Clearing, _) => Condition::Clearing,
+            (Phase::Backoff, _) => Condition::Backoff,
+            (Phase::Refused, _) => Condition::Refused,
+            (Phase::Down, _) => Condition::Down,
+        }
+    }
+
+    /// How long it has been in its state; of a running one, how long it has run.
+    #[must_use]
+    pub fn length(&self) -> Option<Duration> {
+        let state = |status: &Status| self.now.since(status.since_ms);
+        match self.main.filter(|main| !main.age.is_zero()) {
+            Some(main) if self.condition() != Condition::Stopping => Some(main.age),
+            _ => self.status.as_ref().map(state),
+        }
+    }
+
+    /// How often it was restarted.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.status.as_ref().map_or(0, |status| status.starts.saturating_sub(1))
+    }
+
+    /// How its last run ended, in words.
+    #[must_use]
+    pub fn last(&self) -> Option<String> {
+        let ended = self.status.as_ref()?.last_exit?;
+        Some(match (&self.interpreter, ended) {
+            (Some(interpreter), Ended::Exec(_)) => {
+                let words = ended.in_words();
+                words.replacen("executed: ", &format!("executed: {interpreter}: "), 1)
+            }
+            _ => ended.in_words(),
+        })
+    }
+
+    /// How its last run ended, and how long it was: `exited with 1 after 0.2 s`.
+    #[must_use]
+    pub fn last_run(&self) -> Option<String> {
+        let last = self.last()?;
+        let status = self.status.as_ref()?;
+        match (status.last_run_ms, status.last_exit) {
+            (_, Some(Ended::Exec(_) | Ended::Fork(_))) | (None, _) => Some(last),
+            (Some(ms), _) => Some(format!("{last} after {}", short(Duration::from_millis(ms)))),
+        }
+    }
+
+    /// What keeps it down, or what is remarkable about how it runs.
+    #[must_use]
+    pub fn state(&self) -> Option<String> {
+        let ago = self.length().map_or_else(|| "before".to_owned(), |time| format!("{} ago", length(time)));
+        Some(match self.condition() {
+            Condition::Up => return None,
+            Condition::Stopping => {
+                let told = if self.order == Some(Order::Kill) { "killed" } else { "told to stop" };
+                format!("{told} {ago}")
+            }
+            Condition::Starting => "starting".to_owned(),
+            Condition::Waiting => format!("waits for {}", self.awaited()),
+            Condition::Clearing => "has ended, and what it left behind is being ended".to_owned(),
+            Condition::Backoff => self.backoff(),
+            Condition::Refused => format!("refused: {}", self.refusal()),
+            Condition::Down => self.down(&ago),
+            Condition::Lost if self.supervised || self.managed => "its process is gone".to_owned(),
+            Condition::Lost => "its process is gone, and sysmgr is not running".to_owned(),
+            Condition::New if self.place == Place::Missing => "never started".to_owned(),
+            Condition::New if self.managed => "not started yet".to_owned(),
+            Condition::New => "never started, and sysmgr is not running".to_owned(),
+        })
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub fn awaited(&self) -> String {
+        list(&self.waits.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    /// Why its file can't be a service.
+    #[must_use]
+    pub fn refusal(&self) -> String {
+        let reason = self.status.as_ref().and_then(|status| status.reason.clone());
+        match (reason, &self.place) {
+            (Some(reason), _) => reason,
+            (None, Place::Refused(reason)) => reason.clone(),
+            (None, Place::Missing) => "it is not in the service directory".to_owned(),
+            (None, Place::Present) => "it can't be a service as it is".to_owned(),
+        }
+    }
+
+    /// When it is tried again.
+    #[must_use]
+    pub fn next_try(&self) -> Option<Duration> {
+        let at = self.status.as_ref()?.next_try_ms?;
+        Some(at.since(self.now))
+    }
+
+    fn backoff(&self) -> String {
+        let next = match self.next_try() {
+            _ if !self.supervised && !self.managed => "not tried again, since sysmgr is not running".to_owned(),
+            Some(time) if !time.is_zero() => format!("tried again in {}", short(time)),
+            _ => "tried again now".to_owned(),
+        };
+        let last = self.last_run().map_or_else(String::new, |last| format!(": {last}"));
+        let failures = self.status.as_ref().map_or(0, |status| status.failures);
+        if failures > 1 {
+            format!("{next}{last}, {} in a row", times(failures.into()))
+        } else {
+            format!("{next}{last}")
+        }
+    }
+
+    fn down(&self, ago: &str) -> String {
+        let last = self.last_run().map_or_else(String::new, |last| format!(": {last}"));
+        match self.order {
+            Some(Order::Stop) => format!("stopped {ago}"),
+            Some(Order::Kill) => format!("killed {ago}"),
+            Some(Order::Ran) => format!("ran once, until {ago}{last}"),
+            Some(Order::Shutdown) => format!("stopped together with sysmgr {ago}"),
+            Some(Order::Gone) => format!("stopped {ago}, after its removal"),
+            Some(Order::Hold) => format!("held down by its lock, ended {ago}{last}"),
+            Some(Order::Once | Order::Restart) | None if self.managed || self.supervised => {
+                "about to be started".to_owned()
+            }
+            Some(Order::Once | Order::Restart) | None => "not started, since sysmgr is not running".to_owned(),
+        }
+    }
+
+    /// What else one should know.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let condition = self.condition();
+        let runs = matches!(condition, Condition::Up | Condition::Waiting | Condition::Starting);
+        if runs && matches!(self.order, Some(Order::Ran | Order::Once)) {
+            notes.push("runs once".to_owned());
+        }
+        if runs && self.order == Some(Order::Hold) {
+            notes.push("not restarted when it ends".to_owned());
+        }
+        if runs && self.order == Some(Order::Restart) {
+            notes.push("about to be restarted".to_owned());
+        }
+        if runs && self.stale {
+            notes.push("its file is newer than the process".to_owned());
+        }
+        if self.place == Place::Missing && self.order != Some(Order::Gone) {
+            notes.push("not in the service directory".to_owned());
+        }
+        if let Place::Refused(reason) = &self.place {
+            if condition != Condition::Refused {
+                notes.push(format!("not started again: {reason}"));
+            }
+        }
+        if self.main.is_some() && !self.supervised && !self.managed {
+            notes.push("without a supervisor, and sysmgr is not running".to_owned());
+        }
+        if condition != Condition::Refused {
+            notes.extend(self.status.as_ref().and_then(|status| status.reason.clone()));
+        }
+        notes
+    }
+
+    /// What happened before: how often it was restarted, and how its last run ended.
+    #[must_use]
+    pub fn history(&self) -> Option<String> {
+        let told = matches!(self.condition(), Condition::Up | Condition::Waiting | Condition::Stopping);
+        let restarts = self.restarts();
+        if !told || restarts == 0 {
+            return None;
+        }
+        let restarted = format!("restarted {}", times(restarts));
+        Some(match self.last() {
+            Some(last) => format!("{restarted}, last {last}"),
+            None => restarted,
+        })
+    }
+
+    /// The line for it: `web: UP pid 1234, 3 h 12 min`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let condition = self.condition();
+        let mut parts: Vec<String> = Vec::new();
+        if !condition.is_up() {
+            parts.extend(self.state());
+        }
+        if let Some(main) = self.main {
+            parts.push(format!("pid {}", main.process.pid));
+            parts.push(length(if main.age.is_zero() { self.length().unwrap_or_default() } else { main.age }));
+        }
+        if condition.is_up() {
+            parts.extend(self.state());
+        }
+        parts.extend(self.history());
+        parts.extend(self.notes());
+        let word = if condition.is_up() { "UP" } else { "DOWN" };
+        format!("{}: {word} {}", self.name, parts.join(", "))
+    }
+}

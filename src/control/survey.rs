@@ -1,0 +1,190 @@
+//! What is seen of the services, by whoever looks: nothing here needs a privilege or changes
+//! anything.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::report::{Main, Place, View};
+use crate::depends::lines::Awaited;
+use crate::depends::others::{self, living_waiters, main_of};
+use crate::service::ended::Ended;
+use crate::service::files;
+use crate::service::name::{Name, Printable};
+use crate::service::order::Order;
+use crate::service::pid::Pid;
+use crate::service::record::BootId;
+use crate::service::status::Status;
+use crate::startup::{Dirs, Timings};
+use crate::sys::entry::{self, Entry, Refusal};
+use crate::sys::fault::Fault;
+use crate::sys::files::Dir;
+use crate::sys::owner::{Holder, Owner};
+use crate::sys::{clock, process};
+
+/// A process that was started so shortly before its file was changed is not told apart from one
+/// that was started just after: start times are in hundredths of a second.
+const GRAIN: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Where is looked.
+#[derive(Debug)]
+pub struct Scene {
+    /// The directories.
+    pub dirs: Dirs,
+    /// The timings.
+    pub timings: Timings,
+    /// This boot.
+    pub boot: BootId,
+    /// The run directory, if it is there.
+    pub rundir: Option<Dir>,
+    /// Whether what the run directory has is ours, so that what we may execute it may, too.
+    ours: bool,
+}
+
+impl Scene {
+    /// Looks for the first time.
+    #[must_use]
+    pub fn new(dirs: Dirs, timings: Timings) -> Self {
+        let rundir = Dir::open(&dirs.rundir).ok();
+        Self { ours: rundir.as_ref().is_none_or(Dir::is_ours), boot: process::boot_id(), rundir, dirs, timings }
+    }
+
+    /// Sees to it that what is looked at is what is there now.
+    pub fn refresh(&mut self) {
+        if self.rundir.as_ref().is_none_or(|dir| !dir.is_in_place()) {
+            self.rundir = Dir::open(&self.dirs.rundir).ok();
+        }
+    }
+
+    /// The directory of a service, to be read.
+    #[must_use]
+    pub fn dir(&self, name: &Name) -> Option<Dir> {
+        self.rundir.as_ref()?.see(name.as_os_str()).ok()
+    }
+
+    /// Whether sysmgr runs: for certain if we may ask the kernel, else by its file.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.rundir.as_ref().is_some_and(|dir| is_held(dir, files::PID))
+    }
+
+    /// All services: those of the service directory, and those that are known from before.
+    ///
+    /// # Errors
+    /// Of opening and listing the service directory; those known from before come with it.
+    pub fn names(&self) -> (BTreeSet<Name>, Result<(), Fault>) {
+        let listed = Dir::open(&self.dirs.sysdir).and_then(|dir| dir.names());
+        let (entries, result) = match listed {
+            Ok(entries) => (entries, Ok(())),
+            Err(fault) => (Vec::new(), Err(fault)),
+        };
+        let valid = |entries: Vec<std::ffi::OsString>| entries.into_iter().filter_map(|entry| Name::new(&entry).ok());
+        let mut names: BTreeSet<Name> = valid(entries).collect();
+        let known = self.rundir.as_ref().and_then(|dir| dir.names().ok()).unwrap_or_default();
+        for name in valid(known) {
+            if !names.contains(&name) && self.is_known(&name) {
+                names.insert(name);
+            }
+        }
+        (names, result)
+    }
+
+    /// Whether there is such a service.
+    #[must_use]
+    pub fn exists(&self, name: &Name) -> bool {
+        self.dirs.sysdir.join(name).symlink_metadata().is_ok() || self.is_known(name)
+    }
+
+    /// Whether it has been supervised.
+    fn is_known(&self, name: &Name) -> bool {
+        self.dir(name).is_some_and(|dir| dir.has(files::OWNER))
+    }
+
+    /// Its entry in the service directory.
+    #[must_use]
+    pub fn place(&self, name: &Name) -> (Place, Option<entry::Entry>) {
+        let entry = entry::look(&self.dirs.sysdir, name.as_ref(), self.timings.owner_check);
+        let place = match &entry {
+            Entry::Service(_) => Place::Present,
+            Entry::Missing => Place::Missing,
+            // what we may not do sysmgr may
+            Entry::Refused(Refusal::NotExecutable | Refusal::Unreadable(_)) if !self.ours => Place::Present,
+            Entry::Refused(refusal) => Place::Refused(refusal.to_string()),
+        };
+        (place, Some(entry))
+    }
+
+    /// The status of a service in this boot.
+    #[must_use]
+    pub fn status(&self, dir: &Dir) -> Option<Status> {
+        others::status(dir, self.boot)
+    }
+
+    /// All that is to be seen of a service.
+    #[must_use]
+    pub fn view(&self, name: &Name, managed: bool) -> View {
+        let dir = self.dir(name);
+        let status = dir.as_ref().and_then(|dir| self.status(dir));
+        let main = status.as_ref().and_then(main_of).map(|process| Main { process, age: process::age(process) });
+        let (place, entry) = self.place(name);
+        let stale = match (&entry, main) {
+            (Some(Entry::Service(stamp)), Some(main)) if !main.age.is_zero() => {
+                clock::ago(stamp.changed.0, stamp.changed.1) + GRAIN < main.age
+            }
+            _ => false,
+        };
+        let interpreter = match status.as_ref().and_then(|status| status.last_exit) {
+            Some(Ended::Exec(_)) => missing_interpreter(&self.dirs.sysdir.join(name)),
+            _ => None,
+        };
+        View {
+            name: name.clone(),
+            place,
+            status,
+            main,
+            order: dir.as_ref().and_then(order),
+            waits: dir.as_ref().map(waits).unwrap_or_default(),
+            stale,
+            supervised: managed || dir.as_ref().is_some_and(|dir| is_held(dir, files::SYSPID)),
+            interpreter,
+            managed,
+            now: clock::now(),
+        }
+    }
+}
+
+/// What the lock of a service says.
+#[must_use]
+pub fn order(dir: &Dir) -> Option<Order> {
+    dir.read(files::LOCK, &mut [0; 64]).map(Order::parse)
+}
+
+/// What living processes of a service wait for.
+#[must_use]
+pub fn waits(dir: &Dir) -> Vec<Awaited> {
+    let awaited: BTreeSet<Awaited> = living_waiters(dir).into_iter().map(|waiter| waiter.awaited).collect();
+    awaited.into_iter().collect()
+}
+
+/// Whether the lock of `dir` is held; if we may not ask, whether the process lives that the file
+/// `pid` names.
+fn is_held(dir: &Dir, pid: &str) -> bool {
+    match Owner::holder(dir) {
+        Ok(Holder::Process(..)) => true,
+        Ok(Holder::Nothing | Holder::Nobody(_)) => false,
+        Err(_) => {
+            dir.read(pid, &mut [0; 32]).and_then(Pid::parse).and_then(process::facts).is_some_and(|facts| !facts.zombie)
+        }
+    }
+}
+
+/// The interpreter that the first line of a script names, if there is no such file.
+fn missing_interpreter(script: &Path) -> Option<String> {
+    let mut begin = [0; 256];
+    let n = std::fs::File::open(script).ok()?.read(&mut begin).ok()?;
+    let line = begin[..n].strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let path = line.trim_ascii().split(|b| *b == b' ' || *b == b'\t').next()?;
+    let missing = !Path::new(std::ffi::OsStr::from_bytes(path)).exists();
+    (missing && !path.is_empty()).then(|| Printable(path).to_string())
+}
