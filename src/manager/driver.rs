@@ -5,20 +5,29 @@ use std::process::ExitCode;
 
 use super::Options;
 use super::entries::Entries;
-use super::plan;
-use super::rundir::{RunDir, Taken};
-use super::services::{Services, Supervisor, remove_files};
+use super::rundir::RunDir;
+use super::rundir::Taken;
+use super::services::Services;
+use super::services::Supervisor;
+use super::services::remove_files;
 use super::shutdown::Shutdown;
-use crate::cli::Verbosity;
 use crate::service::files;
 use crate::service::moment::Moment;
-use crate::service::name::{Name, Printable};
+use crate::service::name::Name;
+use crate::service::name::Printable;
 use crate::service::pid::Pid;
+use crate::sys::clock;
+use crate::sys::context;
 use crate::sys::fault::Fault;
+use crate::sys::message;
+use crate::sys::process;
 use crate::sys::process::Handle;
+use crate::sys::reap;
+use crate::sys::signals;
+use crate::sys::tool;
 use crate::sys::wait::Wait;
-use crate::sys::watch::{Change, Watch, Watched, What};
-use crate::sys::{clock, context, message, process, reap, signals, tool};
+use crate::sys::watch::Watch;
+use crate::sys::watch::Watched;
 
 /// Supervises the services of a directory until it is told to end.
 #[must_use]
@@ -66,16 +75,16 @@ pub fn run(options: Options) -> ExitCode {
     manager.begin(is_resumed)
 }
 
-struct Manager {
-    services: Services,
-    entries: Entries,
-    rundir: RunDir,
-    rundir_watched: Option<Watched>,
+pub(super) struct Manager {
+    pub(super) services: Services,
+    pub(super) entries: Entries,
+    pub(super) rundir: RunDir,
+    pub(super) rundir_watched: Option<Watched>,
     /// When our own files are looked at.
-    heal_at: Option<Moment>,
+    pub(super) heal_at: Option<Moment>,
     /// Why they could not be put back.
-    unhealed: Option<String>,
-    shutdown: Option<Shutdown>,
+    pub(super) unhealed: Option<String>,
+    pub(super) shutdown: Option<Shutdown>,
 }
 
 impl Manager {
@@ -93,7 +102,7 @@ impl Manager {
         self.manage()
     }
 
-    fn watch_rundir(&mut self) {
+    pub(super) fn watch_rundir(&mut self) {
         let path = self.services.rundir.path().to_owned();
         match self.services.watch.as_ref().map(|watch| watch.add(&path)) {
             Some(Ok(watched)) => self.rundir_watched = Some(watched),
@@ -276,142 +285,5 @@ impl Manager {
         if arrived.has(signals::SIGUSR2) && self.shutdown.is_none() {
             self.execute_anew();
         }
-    }
-
-    fn take_changes(&mut self) {
-        let changes = self.services.watch.as_ref().map(Watch::changes).unwrap_or_default();
-        for change in changes {
-            match change {
-                Change::Entry { of, name, what } => self.entry_changed(of, &name, what),
-                Change::Directory(of) => self.directory_changed(of),
-                Change::Ended(of) => {
-                    for link in self.entries.unwatched(of) {
-                        self.services.attend_at(&link, clock::now());
-                    }
-                    self.directory_changed(of);
-                    self.services.watched.remove(&of);
-                }
-                Change::Overflow => self.look_around(),
-            }
-        }
-    }
-
-    fn entry_changed(&mut self, of: Watched, name: &std::ffi::OsStr, what: What) {
-        let is_run_dir = self.rundir_watched == Some(of);
-        if let Some(service) = self.services.watched.get(&of).cloned() {
-            self.file_changed(&service, name, what);
-        } else if is_run_dir {
-            self.run_entry_changed(name, what);
-        }
-        if self.shutdown.is_none() {
-            self.entries.changed(&mut self.services, of, name, what);
-        }
-    }
-
-    /// A file in the run directory of `service`.
-    fn file_changed(&mut self, service: &Name, file: &std::ffi::OsStr, what: What) {
-        let is = |name: &str| file == std::ffi::OsStr::new(name);
-        if is(files::LOCK) {
-            self.services.signal(service, &[signals::SIGALRM]);
-            self.services.attend(service);
-        } else if [files::OWNER, files::PID, files::SYSPID, files::STATUS].into_iter().any(is) {
-            match what {
-                What::Replaced => {}
-                // nothing but `.owner` is made in its place by ours
-                What::Created if is(files::OWNER) => {}
-                What::Removed => self.heal_soon(service, false),
-                What::Created | What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
-            }
-        }
-    }
-
-    fn heal_soon(&mut self, service: &Name, defaced: bool) {
-        let at = clock::now() + plan::REST;
-        let known = self.services.know(service);
-        known.heal_at = Some(at);
-        known.defaced |= defaced;
-        self.services.attend_at(service, at);
-    }
-
-    /// An entry of the run directory itself.
-    fn run_entry_changed(&mut self, name: &std::ffi::OsStr, what: What) {
-        let own = [files::OWNER, files::PID].into_iter().any(|own| name == std::ffi::OsStr::new(own));
-        if own && what != What::Replaced {
-            self.heal_at = Some(clock::now() + plan::REST);
-        } else if let Some(service) = Name::new(name).ok().filter(|name| self.services.all.contains_key(name)) {
-            self.heal_soon(&service, false);
-        }
-    }
-
-    /// A watched directory itself was changed, moved or removed.
-    fn directory_changed(&mut self, of: Watched) {
-        if self.rundir_watched == Some(of) {
-            self.heal_at = Some(clock::now() + plan::REST);
-        } else if let Some(service) = self.services.watched.get(&of).cloned() {
-            self.heal_soon(&service, false);
-        } else if self.shutdown.is_none() {
-            self.entries.rescan(&mut self.services);
-        }
-    }
-
-    /// Puts back our own files.
-    fn heal(&mut self) {
-        self.heal_at = None;
-        if self.rundir.is_ours(&self.services.rundir) {
-            if let Err(fault) = RunDir::restore_pid(&self.services.rundir) {
-                self.heal_again(&fault.to_string());
-            }
-            return;
-        }
-        match RunDir::take(&self.services.options.rundir, self.services.boot) {
-            Ok(Taken::Ours(dir, rundir)) => {
-                self.services.rundir = dir;
-                self.rundir = rundir;
-                self.unhealed = None;
-                self.services
-                    .note(Verbosity::Normal, format_args!("its files were removed or changed; they are put back"));
-                self.watch_rundir();
-                let names: Vec<Name> = self.services.all.keys().cloned().collect();
-                for name in names {
-                    self.services.heal(&name);
-                }
-            }
-            Ok(Taken::Held(pid)) => self.heal_again(&format!("process {pid} has taken the run directory")),
-            Err(fault) => self.heal_again(&fault.to_string()),
-        }
-    }
-
-    /// Our own files could not be put back; said once.
-    fn heal_again(&mut self, why: &str) {
-        if self.unhealed.as_deref() != Some(why) {
-            message::say(format_args!("sysmgr: {why}; it is tried again"));
-            self.unhealed = Some(why.to_owned());
-        }
-        self.heal_at = Some(clock::now() + self.services.options.rescan);
-    }
-
-    /// Looks at everything: changes may have gone unnoticed.
-    fn look_around(&mut self) {
-        let was_blind = self.services.try_to_see();
-        if was_blind {
-            self.watch_rundir();
-        }
-        let names: Vec<Name> = self.services.all.keys().cloned().collect();
-        for name in names {
-            let lock = self.services.rundir.sub(name.as_os_str()).ok().and_then(|dir| dir.stamp(files::LOCK));
-            if self.services.know(&name).lock != lock {
-                self.services.signal(&name, &[signals::SIGALRM]);
-            }
-        }
-        self.entries.rescan(&mut self.services);
-        self.heal();
-        let names: Vec<Name> = self.services.all.keys().cloned().collect();
-        for name in names {
-            self.services.heal(&name);
-        }
-        if was_blind && !self.services.blind {
-            self.services.note(Verbosity::Normal, format_args!("all directories are watched again"));
-        }
-        self.services.was_blind = self.services.blind;
     }
 }

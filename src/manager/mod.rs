@@ -1,5 +1,7 @@
 //! sysmgr: has exactly one runsyssv for every service that may run, or still has a living process.
 
+mod actions;
+mod changes;
 mod clearing;
 mod driver;
 mod entries;
@@ -7,6 +9,7 @@ pub mod plan;
 mod rundir;
 mod services;
 mod shutdown;
+mod supervisors;
 
 use std::fmt::Display;
 use std::path::PathBuf;

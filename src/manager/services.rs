@@ -1,32 +1,47 @@
 //! What sysmgr knows of each service, and doing what was decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 
 use super::Options;
 use super::clearing::Clearing;
-use super::plan::{self, Action, Facts, Presence};
+use super::plan;
+use super::plan::Action;
+use super::plan::Facts;
+use super::plan::Presence;
 use crate::cli::Verbosity;
-use crate::service::ended::Ended;
-use crate::service::files::{self, LOCK, OWNER, PID, STATUS, SYSPID};
+use crate::service::files::LOCK;
+use crate::service::files::OWNER;
+use crate::service::files::PID;
+use crate::service::files::STATUS;
+use crate::service::files::SYSPID;
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
-use crate::service::record::{BootId, Record};
-use crate::service::status::{Phase, Status};
+use crate::service::record::BootId;
+use crate::service::record::Record;
+use crate::sys::clock;
 use crate::sys::context::Umask;
-use crate::sys::entry::{self, Entry};
+use crate::sys::entry;
+use crate::sys::entry::Entry;
 use crate::sys::fault::Fault;
-use crate::sys::files::{Dir, Stamp};
-use crate::sys::group::{Group, Rest};
-use crate::sys::owner::{Claim, Holder, Owner};
-use crate::sys::process::{self, Handle};
-use crate::sys::watch::{Watch, Watched};
-use crate::sys::{clock, message, signals, tool};
+use crate::sys::files::Dir;
+use crate::sys::files::Stamp;
+use crate::sys::group::Group;
+use crate::sys::group::Rest;
+use crate::sys::message;
+use crate::sys::owner::Holder;
+use crate::sys::owner::Owner;
+use crate::sys::process;
+use crate::sys::process::Handle;
+use crate::sys::signals;
+use crate::sys::watch::Watch;
+use crate::sys::watch::Watched;
 
 /// The runsyssv of a service.
 #[derive(Debug)]
@@ -63,9 +78,9 @@ pub struct Service {
     /// Which lock was seen last, for where changes can't be watched.
     pub lock: Option<Stamp>,
     /// Whether it was stopped for its entry being gone.
-    dismissed: bool,
+    pub(super) dismissed: bool,
     /// The trouble that was reported last.
-    reported: Option<String>,
+    pub(super) reported: Option<String>,
 }
 
 /// All services, and what concerns them together.
@@ -98,7 +113,7 @@ pub struct Services {
     pub unsure: bool,
     /// Those whose supervisors, or what these left, are no children.
     pub others: BTreeSet<Name>,
-    runsyssv: Option<PathBuf>,
+    pub(super) runsyssv: Option<PathBuf>,
 }
 
 impl Services {
@@ -139,16 +154,6 @@ impl Services {
             dismissed: false,
             reported: None,
         })
-    }
-
-    /// Notes the runsyssv of `name`.
-    pub fn set_supervisor(&mut self, name: &Name, supervisor: Supervisor) {
-        if matches!(supervisor, Supervisor::Adopted(_) | Supervisor::Clearing(_)) {
-            self.others.insert(name.clone());
-        } else {
-            self.others.remove(name);
-        }
-        self.know(name).supervisor = supervisor;
     }
 
     /// Has `name` attended to at `at`.
@@ -218,7 +223,7 @@ impl Services {
     }
 
     /// Something failed that can be tried again.
-    fn put_off(&mut self, name: &Name, fault: &Fault) {
+    pub(super) fn put_off(&mut self, name: &Name, fault: &Fault) {
         let now = clock::now();
         let again = now + self.options.rescan;
         let text = fault.to_string();
@@ -282,28 +287,6 @@ impl Services {
         was_blind
     }
 
-    /// A runsyssv that lives though we have not started it, or not as this sysmgr.
-    fn find_supervisor(&mut self, name: &Name, dir: Option<&Dir>) {
-        if !matches!(self.know(name).supervisor, Supervisor::None) {
-            return;
-        }
-        let Some(dir) = dir else { return };
-        let Some(pid) = holder_of(dir) else { return };
-        let handle = Handle::of(process::identify(pid));
-        // it may have died, and its number be another's, before we took hold of it
-        if let Some(handle) = handle.filter(|_| holder_of(dir) == Some(pid)) {
-            self.set_supervisor(name, Supervisor::Adopted(handle));
-            // there may be an order that nobody told it of
-            self.signal(name, &[signals::SIGALRM]);
-        }
-    }
-
-    /// The process that has the lock of `name`.
-    #[must_use]
-    pub fn holder(&self, name: &Name) -> Option<Pid> {
-        holder_of(&self.rundir.sub(name.as_os_str()).ok()?)
-    }
-
     fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Facts {
         let (ending, unsure) = (self.ending, self.unsure);
         let boot = self.boot;
@@ -320,173 +303,6 @@ impl Services {
         let supervised = !matches!(service.supervisor, Supervisor::None);
         let alive = !supervised && dir.and_then(record_of).is_some_and(|record| lives(&record, boot));
         Facts { entry, order, supervised, alive, ending }
-    }
-
-    fn start(&mut self, name: &Name, now: Moment) {
-        if let Some(until) = self.know(name).held_until {
-            if until > now && !self.ending {
-                self.attend_at(name, until);
-                return;
-            }
-        }
-        match self.start_runsyssv(name) {
-            Ok(pid) => {
-                self.children.insert(pid, name.clone());
-                self.set_supervisor(name, Supervisor::Child(pid, now));
-                let service = self.know(name);
-                service.held_until = None;
-                service.reported = None;
-            }
-            Err(fault) => self.put_off(name, &fault),
-        }
-    }
-
-    fn start_runsyssv(&mut self, name: &Name) -> Result<Pid, Fault> {
-        if self.runsyssv.as_ref().is_none_or(|path| !tool::is_executable(path)) {
-            self.runsyssv = tool::find("runsyssv");
-        }
-        let Some(path) = &self.runsyssv else {
-            return Err(Fault::of("find beside sysmgr or in PATH", "runsyssv")(Errno::ENOENT));
-        };
-        let (sysdir, rundir) = (self.options.sysdir.as_os_str(), self.options.rundir.as_os_str());
-        let mut arguments: Vec<&OsStr> =
-            vec!["runsyssv".as_ref(), "--sysdir".as_ref(), sysdir, "--rundir".as_ref(), rundir];
-        match self.options.verbosity {
-            Verbosity::Quiet => arguments.push("-q".as_ref()),
-            Verbosity::Normal => {}
-            Verbosity::Verbose => arguments.push("-v".as_ref()),
-        }
-        arguments.push(name.as_os_str());
-        tool::start(path, &arguments, self.umask).map_err(Fault::of("start", path))
-    }
-
-    fn unlock(&mut self, name: &Name, dir: Option<&Dir>, order: Option<Order>) -> Result<(), Fault> {
-        if let Some(dir) = dir {
-            dir.remove_if(LOCK, |text| Some(Order::parse(text)) == order)?;
-        }
-        self.signal(name, &[signals::SIGALRM]);
-        Ok(())
-    }
-
-    /// Stops a service whose entry is gone.
-    fn dismiss(&mut self, name: &Name, dir: Option<&Dir>, facts: Facts) -> Result<(), Fault> {
-        let Some(dir) = dir else { return Ok(()) };
-        if std::mem::replace(&mut self.know(name).dismissed, true) {
-            return Ok(());
-        }
-        self.say(Verbosity::Normal, name, format_args!("removed from the service directory; it is stopped"));
-        // an order that keeps it down may stay, one that would have it started is void
-        if facts.order.is_none_or(Order::starts) {
-            let gone = format!("{}\n", Order::Gone.word());
-            dir.replace(LOCK, gone.as_bytes())?;
-        }
-        if !facts.supervised {
-            self.start(name, clock::now());
-        }
-        self.signal(name, &[signals::SIGTERM]);
-        Ok(())
-    }
-
-    /// Removes what there is of a service that is gone.
-    pub fn forget(&mut self, name: &Name, dir: Option<&Dir>) {
-        if let Some(dir) = dir {
-            remove_files(dir, &files::OF_SERVICE);
-            self.rundir.remove_dir(name.as_os_str());
-        }
-        if let Some(service) = self.all.remove(name) {
-            if let (Some(watched), Some(watch)) = (service.watched, &self.watch) {
-                self.watched.remove(&watched);
-                watch.remove(watched);
-            }
-        }
-    }
-
-    /// Says why a service can't be started.
-    fn refuse(&mut self, name: &Name, dir: Option<&Dir>) -> Result<(), Fault> {
-        let Entry::Refused(refusal) = &self.know(name).entry else { return Ok(()) };
-        let reason = refusal.to_string();
-        if let Some(dir) = dir {
-            // what has no owner is not known to be ours
-            if record_of(dir).is_none() {
-                if let Claim::Ours(owner, _) = Owner::claim(dir)? {
-                    let none = Record { boot: self.boot, run: None, told: None };
-                    owner.write(&none).map_err(Fault::of("write", dir.path().join(OWNER)))?;
-                }
-            }
-            let there = dir.read(STATUS, &mut [0; 4096]).and_then(Status::decode);
-            let same = |status: &Status| status.phase == Phase::Refused && status.reason.as_ref() == Some(&reason);
-            if !there.as_ref().is_some_and(same) {
-                let boot = self.boot.as_str().to_owned();
-                let mut status = Status::new(Phase::Refused, clock::wall(), clock::now(), boot);
-                status.order = read_order(dir).map(|order| order.word().to_owned());
-                status.reason = Some(reason.clone());
-                dir.replace(STATUS, status.to_string().as_bytes())?;
-            }
-        }
-        if self.know(name).reported.as_ref() != Some(&reason) {
-            self.say(Verbosity::Quiet, name, format_args!("not started: {reason}"));
-            self.know(name).reported = Some(reason);
-        }
-        Ok(())
-    }
-
-    /// Sends signals to the runsyssv of `name`, if there is one.
-    pub fn signal(&mut self, name: &Name, signals: &[i32]) {
-        for signal in signals {
-            let _ = match self.all.get(name).map(|service| &service.supervisor) {
-                // unreaped, so that the number is still its own
-                Some(Supervisor::Child(pid, _)) => process::kill(*pid, *signal),
-                Some(Supervisor::Adopted(handle)) => handle.signal(*signal),
-                Some(Supervisor::None | Supervisor::Clearing(_)) | None => Ok(()),
-            };
-        }
-    }
-
-    /// A child has ended, and is not reaped yet. Whether it was a runsyssv.
-    pub fn child_ended(&mut self, pid: Pid, ended: Ended) -> bool {
-        let Some(name) = self.children.remove(&pid) else {
-            return false;
-        };
-        let now = clock::now();
-        let Supervisor::Child(_, since) = self.know(&name).supervisor else {
-            return false;
-        };
-        let well = ended == Ended::Code(0);
-        self.set_supervisor(&name, Supervisor::None);
-        let crashes = plan::crashes(self.know(&name).crashes, now.since(since), well);
-        self.know(&name).crashes = crashes;
-        if !well {
-            let wait = plan::delay(crashes);
-            self.know(&name).held_until = Some(now + wait);
-            let words = ended.in_words();
-            let next = if wait.is_zero() { "the next one takes over" } else { "it is backed off" };
-            self.say(Verbosity::Quiet, &name, format_args!("its runsyssv {words}; {next}"));
-        }
-        self.lost(&name, pid);
-        true
-    }
-
-    /// An adopted runsyssv has ended.
-    pub fn adopted_ended(&mut self, name: &Name) {
-        let service = self.know(name);
-        if let Supervisor::Adopted(handle) = std::mem::replace(&mut service.supervisor, Supervisor::None) {
-            self.lost(name, handle.process().pid);
-        }
-    }
-
-    /// The runsyssv `pid` of `name` is gone. If it has left no record, what lives in its session is
-    /// ended before another one may start.
-    fn lost(&mut self, name: &Name, pid: Pid) {
-        let dir = self.rundir.sub(name.as_os_str()).ok();
-        if dir.as_ref().and_then(record_of).is_none() {
-            let clearing = Clearing::of_session(pid, clock::now() + self.options.stop_timeout);
-            if let Some(clearing) = clearing {
-                self.say(Verbosity::Quiet, name, format_args!("its record is gone too; what it ran is ended first"));
-                self.set_supervisor(name, Supervisor::Clearing(clearing));
-            }
-        }
-        // not at once: in the same moment many may be lost, and are dealt with one after the other
-        self.attend_at(name, clock::now());
     }
 
     /// What others have done to the files of `name` is over: what is missing is put back.
@@ -532,13 +348,6 @@ impl Services {
 #[must_use]
 pub fn read_order(dir: &Dir) -> Option<Order> {
     dir.read(LOCK, &mut [0; 64]).map(Order::parse)
-}
-
-fn holder_of(dir: &Dir) -> Option<Pid> {
-    match Owner::holder(dir) {
-        Ok(Holder::Process(pid, _)) => Pid::new(pid),
-        Ok(Holder::Nothing | Holder::Nobody(_)) | Err(_) => None,
-    }
 }
 
 /// The record of a service, whoever holds it.

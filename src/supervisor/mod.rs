@@ -3,6 +3,10 @@
 mod driver;
 mod files;
 pub mod machine;
+pub mod model;
+mod report;
+mod run;
+mod takeover;
 
 use std::fmt::Display;
 use std::path::PathBuf;

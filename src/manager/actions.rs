@@ -1,0 +1,142 @@
+//! Doing what was decided about a service.
+
+use std::ffi::OsStr;
+
+use nix::errno::Errno;
+
+use super::plan::Facts;
+use super::services::Services;
+use super::services::Supervisor;
+use super::services::read_order;
+use super::services::record_of;
+use super::services::remove_files;
+use crate::cli::Verbosity;
+use crate::service::files;
+use crate::service::files::LOCK;
+use crate::service::files::OWNER;
+use crate::service::files::STATUS;
+use crate::service::moment::Moment;
+use crate::service::name::Name;
+use crate::service::order::Order;
+use crate::service::pid::Pid;
+use crate::service::record::Record;
+use crate::service::status::Phase;
+use crate::service::status::Status;
+use crate::sys::clock;
+use crate::sys::entry::Entry;
+use crate::sys::fault::Fault;
+use crate::sys::files::Dir;
+use crate::sys::owner::Claim;
+use crate::sys::owner::Owner;
+use crate::sys::signals;
+use crate::sys::tool;
+
+impl Services {
+    pub(super) fn start(&mut self, name: &Name, now: Moment) {
+        if let Some(until) = self.know(name).held_until {
+            if until > now && !self.ending {
+                self.attend_at(name, until);
+                return;
+            }
+        }
+        match self.start_runsyssv(name) {
+            Ok(pid) => {
+                self.children.insert(pid, name.clone());
+                self.set_supervisor(name, Supervisor::Child(pid, now));
+                let service = self.know(name);
+                service.held_until = None;
+                service.reported = None;
+            }
+            Err(fault) => self.put_off(name, &fault),
+        }
+    }
+
+    pub(super) fn start_runsyssv(&mut self, name: &Name) -> Result<Pid, Fault> {
+        if self.runsyssv.as_ref().is_none_or(|path| !tool::is_executable(path)) {
+            self.runsyssv = tool::find("runsyssv");
+        }
+        let Some(path) = &self.runsyssv else {
+            return Err(Fault::of("find beside sysmgr or in PATH", "runsyssv")(Errno::ENOENT));
+        };
+        let (sysdir, rundir) = (self.options.sysdir.as_os_str(), self.options.rundir.as_os_str());
+        let mut arguments: Vec<&OsStr> =
+            vec!["runsyssv".as_ref(), "--sysdir".as_ref(), sysdir, "--rundir".as_ref(), rundir];
+        match self.options.verbosity {
+            Verbosity::Quiet => arguments.push("-q".as_ref()),
+            Verbosity::Normal => {}
+            Verbosity::Verbose => arguments.push("-v".as_ref()),
+        }
+        arguments.push(name.as_os_str());
+        tool::start(path, &arguments, self.umask).map_err(Fault::of("start", path))
+    }
+
+    pub(super) fn unlock(&mut self, name: &Name, dir: Option<&Dir>, order: Option<Order>) -> Result<(), Fault> {
+        if let Some(dir) = dir {
+            dir.remove_if(LOCK, |text| Some(Order::parse(text)) == order)?;
+        }
+        self.signal(name, &[signals::SIGALRM]);
+        Ok(())
+    }
+
+    /// Stops a service whose entry is gone.
+    pub(super) fn dismiss(&mut self, name: &Name, dir: Option<&Dir>, facts: Facts) -> Result<(), Fault> {
+        let Some(dir) = dir else { return Ok(()) };
+        if std::mem::replace(&mut self.know(name).dismissed, true) {
+            return Ok(());
+        }
+        self.say(Verbosity::Normal, name, format_args!("removed from the service directory; it is stopped"));
+        // an order that keeps it down may stay, one that would have it started is void
+        if facts.order.is_none_or(Order::starts) {
+            let gone = format!("{}\n", Order::Gone.word());
+            dir.replace(LOCK, gone.as_bytes())?;
+        }
+        if !facts.supervised {
+            self.start(name, clock::now());
+        }
+        self.signal(name, &[signals::SIGTERM]);
+        Ok(())
+    }
+
+    /// Removes what there is of a service that is gone.
+    pub fn forget(&mut self, name: &Name, dir: Option<&Dir>) {
+        if let Some(dir) = dir {
+            remove_files(dir, &files::OF_SERVICE);
+            self.rundir.remove_dir(name.as_os_str());
+        }
+        if let Some(service) = self.all.remove(name) {
+            if let (Some(watched), Some(watch)) = (service.watched, &self.watch) {
+                self.watched.remove(&watched);
+                watch.remove(watched);
+            }
+        }
+    }
+
+    /// Says why a service can't be started.
+    pub(super) fn refuse(&mut self, name: &Name, dir: Option<&Dir>) -> Result<(), Fault> {
+        let Entry::Refused(refusal) = &self.know(name).entry else { return Ok(()) };
+        let reason = refusal.to_string();
+        if let Some(dir) = dir {
+            // what has no owner is not known to be ours
+            if record_of(dir).is_none() {
+                if let Claim::Ours(owner, _) = Owner::claim(dir)? {
+                    let none = Record { boot: self.boot, run: None, told: None };
+                    owner.write(&none).map_err(Fault::of("write", dir.path().join(OWNER)))?;
+                }
+            }
+            let there = dir.read(STATUS, &mut [0; 4096]).and_then(Status::decode);
+            let same = |status: &Status| status.phase == Phase::Refused && status.reason.as_ref() == Some(&reason);
+            if !there.as_ref().is_some_and(same) {
+                let boot = self.boot.as_str().to_owned();
+                let mut status = Status::new(Phase::Refused, clock::wall(), clock::now(), boot);
+                status.order = read_order(dir).map(|order| order.word().to_owned());
+                status.reason = Some(reason.clone());
+                dir.replace(STATUS, status.to_string().as_bytes())?;
+            }
+        }
+        if self.know(name).reported.as_ref() != Some(&reason) {
+            self.say(Verbosity::Quiet, name, format_args!("not started: {reason}"));
+            self.know(name).reported = Some(reason);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What happens in the watched directories, and putting back what others have taken away.
+
+use super::driver::Manager;
+use super::plan;
+use super::rundir::RunDir;
+use super::rundir::Taken;
+use crate::cli::Verbosity;
+use crate::service::files;
+use crate::service::name::Name;
+use crate::sys::clock;
+use crate::sys::message;
+use crate::sys::signals;
+use crate::sys::watch::Change;
+use crate::sys::watch::Watch;
+use crate::sys::watch::Watched;
+use crate::sys::watch::What;
+
+impl Manager {
+    pub(super) fn take_changes(&mut self) {
+        let changes = self.services.watch.as_ref().map(Watch::changes).unwrap_or_default();
+        for change in changes {
+            match change {
+                Change::Entry { of, name, what } => self.entry_changed(of, &name, what),
+                Change::Directory(of) => self.directory_changed(of),
+                Change::Ended(of) => {
+                    for link in self.entries.unwatched(of) {
+                        self.services.attend_at(&link, clock::now());
+                    }
+                    self.directory_changed(of);
+                    self.services.watched.remove(&of);
+                }
+                Change::Overflow => self.look_around(),
+            }
+        }
+    }
+
+    pub(super) fn entry_changed(&mut self, of: Watched, name: &std::ffi::OsStr, what: What) {
+        let is_run_dir = self.rundir_watched == Some(of);
+        if let Some(service) = self.services.watched.get(&of).cloned() {
+            self.file_changed(&service, name, what);
+        } else if is_run_dir {
+            self.run_entry_changed(name, what);
+        }
+        if self.shutdown.is_none() {
+            self.entries.changed(&mut self.services, of, name, what);
+        }
+    }
+
+    /// A file in the run directory of `service`.
+    pub(super) fn file_changed(&mut self, service: &Name, file: &std::ffi::OsStr, what: What) {
+        let is = |name: &str| file == std::ffi::OsStr::new(name);
+        if is(files::LOCK) {
+            self.services.signal(service, &[signals::SIGALRM]);
+            self.services.attend(service);
+        } else if [files::OWNER, files::PID, files::SYSPID, files::STATUS].into_iter().any(is) {
+            match what {
+                What::Replaced => {}
+                // nothing but `.owner` is made in its place by ours
+                What::Created if is(files::OWNER) => {}
+                What::Removed => self.heal_soon(service, false),
+                What::Created | What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
+            }
+        }
+    }
+
+    pub(super) fn heal_soon(&mut self, service: &Name, defaced: bool) {
+        let at = clock::now() + plan::REST;
+        let known = self.services.know(service);
+        known.heal_at = Some(at);
+        known.defaced |= defaced;
+        self.services.attend_at(service, at);
+    }
+
+    /// An entry of the run directory itself.
+    pub(super) fn run_entry_changed(&mut self, name: &std::ffi::OsStr, what: What) {
+        let own = [files::OWNER, files::PID].into_iter().any(|own| name == std::ffi::OsStr::new(own));
+        if own && what != What::Replaced {
+            self.heal_at = Some(clock::now() + plan::REST);
+        } else if let Some(service) = Name::new(name).ok().filter(|name| self.services.all.contains_key(name)) {
+            self.heal_soon(&service, false);
+        }
+    }
+
+    /// A watched directory itself was changed, moved or removed.
+    pub(super) fn directory_changed(&mut self, of: Watched) {
+        if self.rundir_watched == Some(of) {
+            self.heal_at = Some(clock::now() + plan::REST);
+        } else if let Some(service) = self.services.watched.get(&of).cloned() {
+            self.heal_soon(&service, false);
+        } else if self.shutdown.is_none() {
+            self.entries.rescan(&mut self.services);
+        }
+    }
+
+    /// Puts back our own files.
+    pub(super) fn heal(&mut self) {
+        self.heal_at = None;
+        if self.rundir.is_ours(&self.services.rundir) {
+            if let Err(fault) = RunDir::restore_pid(&self.services.rundir) {
+                self.heal_again(&fault.to_string());
+            }
+            return;
+        }
+        match RunDir::take(&self.services.options.rundir, self.services.boot) {
+            Ok(Taken::Ours(dir, rundir)) => {
+                self.services.rundir = dir;
+                self.rundir = rundir;
+                self.unhealed = None;
+                self.services
+                    .note(Verbosity::Normal, format_args!("its files were removed or changed; they are put back"));
+                self.watch_rundir();
+                let names: Vec<Name> = self.services.all.keys().cloned().collect();
+                for name in names {
+                    self.services.heal(&name);
+                }
+            }
+            Ok(Taken::Held(pid)) => self.heal_again(&format!("process {pid} has taken the run directory")),
+            Err(fault) => self.heal_again(&fault.to_string()),
+        }
+    }
+
+    /// Our own files could not be put back; said once.
+    pub(super) fn heal_again(&mut self, why: &str) {
+        if self.unhealed.as_deref() != Some(why) {
+            message::say(format_args!("sysmgr: {why}; it is tried again"));
+            self.unhealed = Some(why.to_owned());
+        }
+        self.heal_at = Some(clock::now() + self.services.options.rescan);
+    }
+
+    /// Looks at everything: changes may have gone unnoticed.
+    pub(super) fn look_around(&mut self) {
+        let was_blind = self.services.try_to_see();
+        if was_blind {
+            self.watch_rundir();
+        }
+        let names: Vec<Name> = self.services.all.keys().cloned().collect();
+        for name in names {
+            let lock = self.services.rundir.sub(name.as_os_str()).ok().and_then(|dir| dir.stamp(files::LOCK));
+            if self.services.know(&name).lock != lock {
+                self.services.signal(&name, &[signals::SIGALRM]);
+            }
+        }
+        self.entries.rescan(&mut self.services);
+        self.heal();
+        let names: Vec<Name> = self.services.all.keys().cloned().collect();
+        for name in names {
+            self.services.heal(&name);
+        }
+        if was_blind && !self.services.blind {
+            self.services.note(Verbosity::Normal, format_args!("all directories are watched again"));
+        }
+        self.services.was_blind = self.services.blind;
+    }
+}

@@ -1,0 +1,118 @@
+//! The runsyssv of the services: finding them, signalling them, noticing their end.
+
+use super::clearing::Clearing;
+use super::plan;
+use super::services::Services;
+use super::services::Supervisor;
+use super::services::record_of;
+use crate::cli::Verbosity;
+use crate::service::ended::Ended;
+use crate::service::name::Name;
+use crate::service::pid::Pid;
+use crate::sys::clock;
+use crate::sys::files::Dir;
+use crate::sys::owner::Holder;
+use crate::sys::owner::Owner;
+use crate::sys::process;
+use crate::sys::process::Handle;
+use crate::sys::signals;
+
+impl Services {
+    /// Notes the runsyssv of `name`.
+    pub fn set_supervisor(&mut self, name: &Name, supervisor: Supervisor) {
+        if matches!(supervisor, Supervisor::Adopted(_) | Supervisor::Clearing(_)) {
+            self.others.insert(name.clone());
+        } else {
+            self.others.remove(name);
+        }
+        self.know(name).supervisor = supervisor;
+    }
+
+    /// A runsyssv that lives though we have not started it, or not as this sysmgr.
+    pub(super) fn find_supervisor(&mut self, name: &Name, dir: Option<&Dir>) {
+        if !matches!(self.know(name).supervisor, Supervisor::None) {
+            return;
+        }
+        let Some(dir) = dir else { return };
+        let Some(pid) = holder_of(dir) else { return };
+        let handle = Handle::of(process::identify(pid));
+        // it may have died, and its number be another's, before we took hold of it
+        if let Some(handle) = handle.filter(|_| holder_of(dir) == Some(pid)) {
+            self.set_supervisor(name, Supervisor::Adopted(handle));
+            // there may be an order that nobody told it of
+            self.signal(name, &[signals::SIGALRM]);
+        }
+    }
+
+    /// The process that has the lock of `name`.
+    #[must_use]
+    pub fn holder(&self, name: &Name) -> Option<Pid> {
+        holder_of(&self.rundir.sub(name.as_os_str()).ok()?)
+    }
+
+    /// Sends signals to the runsyssv of `name`, if there is one.
+    pub fn signal(&mut self, name: &Name, signals: &[i32]) {
+        for signal in signals {
+            let _ = match self.all.get(name).map(|service| &service.supervisor) {
+                // unreaped, so that the number is still its own
+                Some(Supervisor::Child(pid, _)) => process::kill(*pid, *signal),
+                Some(Supervisor::Adopted(handle)) => handle.signal(*signal),
+                Some(Supervisor::None | Supervisor::Clearing(_)) | None => Ok(()),
+            };
+        }
+    }
+
+    /// A child has ended, and is not reaped yet. Whether it was a runsyssv.
+    pub fn child_ended(&mut self, pid: Pid, ended: Ended) -> bool {
+        let Some(name) = self.children.remove(&pid) else {
+            return false;
+        };
+        let now = clock::now();
+        let Supervisor::Child(_, since) = self.know(&name).supervisor else {
+            return false;
+        };
+        let well = ended == Ended::Code(0);
+        self.set_supervisor(&name, Supervisor::None);
+        let crashes = plan::crashes(self.know(&name).crashes, now.since(since), well);
+        self.know(&name).crashes = crashes;
+        if !well {
+            let wait = plan::delay(crashes);
+            self.know(&name).held_until = Some(now + wait);
+            let words = ended.in_words();
+            let next = if wait.is_zero() { "the next one takes over" } else { "it is backed off" };
+            self.say(Verbosity::Quiet, &name, format_args!("its runsyssv {words}; {next}"));
+        }
+        self.lost(&name, pid);
+        true
+    }
+
+    /// An adopted runsyssv has ended.
+    pub fn adopted_ended(&mut self, name: &Name) {
+        let service = self.know(name);
+        if let Supervisor::Adopted(handle) = std::mem::replace(&mut service.supervisor, Supervisor::None) {
+            self.lost(name, handle.process().pid);
+        }
+    }
+
+    /// The runsyssv `pid` of `name` is gone. If it has left no record, what lives in its session is
+    /// ended before another one may start.
+    pub(super) fn lost(&mut self, name: &Name, pid: Pid) {
+        let dir = self.rundir.sub(name.as_os_str()).ok();
+        if dir.as_ref().and_then(record_of).is_none() {
+            let clearing = Clearing::of_session(pid, clock::now() + self.options.stop_timeout);
+            if let Some(clearing) = clearing {
+                self.say(Verbosity::Quiet, name, format_args!("its record is gone too; what it ran is ended first"));
+                self.set_supervisor(name, Supervisor::Clearing(clearing));
+            }
+        }
+        // not at once: in the same moment many may be lost, and are dealt with one after the other
+        self.attend_at(name, clock::now());
+    }
+}
+
+fn holder_of(dir: &Dir) -> Option<Pid> {
+    match Owner::holder(dir) {
+        Ok(Holder::Process(pid, _)) => Pid::new(pid),
+        Ok(Holder::Nothing | Holder::Nobody(_)) | Err(_) => None,
+    }
+}

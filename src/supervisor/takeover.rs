@@ -1,0 +1,162 @@
+//! Taking over a service: from a dead predecessor, or from ourselves before we executed a new file.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::driver::Supervisor;
+use super::machine::Event;
+use super::machine::State;
+use super::run::group_of;
+use crate::cli::Verbosity;
+use crate::service::ended::Ended;
+use crate::service::moment::Moment;
+use crate::service::order::Order;
+use crate::service::pid::Pid;
+use crate::service::record::Record;
+use crate::service::record::Told;
+use crate::service::status::Phase;
+use crate::service::status::Status;
+use crate::sys::clock;
+use crate::sys::context;
+use crate::sys::fault::Fault;
+use crate::sys::files::Dir;
+use crate::sys::group::Rest;
+use crate::sys::owner::Holder;
+use crate::sys::owner::Owner;
+use crate::sys::process;
+use crate::sys::process::Handle;
+use crate::sys::tool;
+
+impl Supervisor {
+    /// A living supervisor of this service whose files are gone. Only for who is started by hand:
+    /// sysmgr knows those that live.
+    pub(super) fn find_other(&self) -> Option<Pid> {
+        let parent = std::os::unix::process::parent_id();
+        let manager = Dir::open(&self.options.rundir).and_then(|dir| Owner::holder(&dir));
+        if matches!(manager, Ok(Holder::Process(pid, _)) if u32::try_from(pid) == Ok(parent)) {
+            return None;
+        }
+        let rundir = ["--rundir".as_ref(), self.options.rundir.as_os_str()];
+        let living = tool::find_living("runsyssv", &rundir);
+        living.into_iter().find(|(_, name)| *name == self.options.name.as_os_str()).map(|(other, _)| other.pid)
+    }
+
+    /// Goes on where a predecessor, or this supervisor before it executed itself anew, has left off.
+    pub(super) fn take_over(&mut self, record: Option<Record>, resumed: Option<Status>) {
+        let now = clock::now();
+        self.recorded = record;
+        process::adopt_orphans();
+        let here = |status: &Status| status.boot == self.boot.as_str();
+        let is_resumed = resumed.is_some();
+        if let Some(old) = resumed.or_else(|| self.files.read_status()).filter(here) {
+            self.machine.starts = old.starts;
+            self.machine.failures = old.failures;
+            self.machine.last = old.last_exit;
+            self.machine.last_run = old.last_run_ms.map(Duration::from_millis);
+            self.reason.clone_from(&old.reason);
+            if is_resumed {
+                self.machine = self.machine.resume(self.state_of(&old), old.since_ms, old.since_ms);
+            }
+        }
+        let own = Pid::new(i32::try_from(std::process::id()).unwrap_or(0));
+        let written = self.files.write_syspid(own);
+        self.report(written);
+        let record = record.filter(|record| record.boot == self.boot);
+        self.run = record.and_then(|record| record.run);
+        self.take_over_run(now, is_resumed);
+        self.look();
+        // what was told may not have come into the lock; but who wants it started by now is newer
+        if let Some(told) = record.and_then(|record| record.told) {
+            if !self.machine.order.is_some_and(Order::starts) {
+                self.step(Event::Told(told));
+            }
+        }
+    }
+
+    /// The processes of the run on record.
+    pub(super) fn take_over_run(&mut self, now: Moment, is_resumed: bool) {
+        let main = self.run.map(|run| run.process);
+        // a child of ours, living or not, is still to be reaped
+        let own = std::process::id();
+        let facts = main.and_then(|main| process::facts(main.pid).filter(|facts| facts.start == main.start));
+        let is_child = facts.is_some_and(|facts| u32::try_from(facts.parent) == Ok(own));
+        let handle = main.filter(|_| !is_child).and_then(Handle::of);
+        let lives = is_child || handle.is_some();
+        let written = self.files.write_pid(main.map(|main| main.pid).filter(|_| lives));
+        self.report(written);
+        let Some(run) = self.run else { return };
+        if lives {
+            let started = now - process::age(run.process);
+            if self.machine.main().is_none() {
+                self.machine = self.machine.adopt(run.process.pid, started);
+            } else {
+                self.machine = self.machine.resume(self.machine.state, self.machine.since, started);
+            }
+            self.adopted = handle;
+            if !is_resumed {
+                let pid = run.process.pid;
+                self.say(Verbosity::Normal, format_args!("its supervisor was gone; process {pid} goes on"));
+            }
+        } else if matches!(group_of(run).rest(), Rest::Nothing) {
+            self.run = None;
+            if self.machine.main().is_some() || !is_resumed {
+                self.machine = self.machine.resume(State::Down, now, now);
+                self.machine.last = Some(Ended::Unknown);
+            }
+        } else if !matches!(self.machine.state, State::Clearing(_)) {
+            let (machine, effect) = self.machine.adopt_rest(now);
+            self.machine = machine;
+            self.perform(effect);
+        }
+    }
+
+    /// The state that a status tells of.
+    pub(super) fn state_of(&self, status: &Status) -> State {
+        let killing = self.recorded.is_some_and(|record| record.told == Some(Told::Kill));
+        let told = if killing { Told::Kill } else { Told::Stop };
+        match (status.phase, status.pid) {
+            (Phase::Starting | Phase::Up, Some(pid)) => State::Up(pid),
+            (Phase::Stopping, Some(pid)) => State::Stopping(pid, told),
+            (Phase::Clearing, _) => State::Clearing(clock::now() + self.options.policy.stop_timeout),
+            (Phase::Backoff, _) => State::Backoff(status.next_try_ms.unwrap_or_default()),
+            (Phase::Refused, _) => State::Refused,
+            (Phase::Starting | Phase::Up | Phase::Stopping, None) | (Phase::Down, _) => State::Down,
+        }
+    }
+
+    /// Executes the installed file in our place. Only when it is known whether the service executes,
+    /// since that is told to this program alone.
+    pub(super) fn execute_anew(&mut self) {
+        if self.gate.is_some() {
+            return;
+        }
+        self.renew = false;
+        let Some(file) = tool::own_file() else { return };
+        self.publish();
+        let errno = match self.files.inherit(true) {
+            Ok(lock) => context::execute_anew(&file, &Resume::write(lock, &self.status()), self.context.umask),
+            Err(errno) => errno,
+        };
+        let _ = self.files.inherit(false);
+        let fault = Fault::of("execute", &file)(errno);
+        self.say(Verbosity::Quiet, format_args!("{fault}; its supervisor goes on as it is"));
+    }
+}
+
+/// What a supervisor tells itself across execve(2): the descriptor of its lock, and its status.
+pub(super) struct Resume {
+    pub(super) lock: OwnedFd,
+    pub(super) status: Option<Status>,
+}
+
+impl Resume {
+    pub(super) fn write(lock: i32, status: &Status) -> String {
+        format!("{lock}\n{status}")
+    }
+
+    pub(super) fn parse(word: &OsStr) -> Option<Self> {
+        let (lock, status) = word.to_str()?.split_once('\n')?;
+        Some(Self { lock: context::inherited(lock.parse().ok()?)?, status: Status::decode(status.as_bytes()) })
+    }
+}
