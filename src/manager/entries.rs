@@ -14,8 +14,8 @@ use crate::service::name::{Name, Printable};
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::message;
 use crate::sys::watch::{Watched, What};
+use crate::sys::{message, signals};
 
 /// The service directory.
 #[derive(Debug, Default)]
@@ -80,6 +80,11 @@ impl Entries {
                     .collect();
                 for name in missing {
                     services.miss_again(&name);
+                }
+                // some may have been refused for nothing but that
+                let all: Vec<Name> = services.all.keys().cloned().collect();
+                for name in all {
+                    services.signal(&name, &[signals::SIGCONT]);
                 }
             }
             self.lost = lost;
