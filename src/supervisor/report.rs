@@ -87,7 +87,12 @@ impl Supervisor {
             }
             State::Backoff(at) => {
                 let wait = at.since(clock::now()).as_secs_f32();
-                if wait > 0.0 {
+                if let Some(reason) = &self.reason {
+                    self.say(
+                        Verbosity::Normal,
+                        format_args!("{ended} after {run:.1} s: {reason}; tried again in {wait:.1} s"),
+                    );
+                } else if wait > 0.0 {
                     let failures = self.machine.failures;
                     self.say(
                         Verbosity::Normal,
