@@ -15,6 +15,8 @@ mod config;
 mod date;
 #[path = "build/manual.rs"]
 mod manual;
+#[path = "build/pages.rs"]
+mod pages;
 #[path = "build/placeholder.rs"]
 mod placeholder;
 #[path = "build/prose.rs"]
@@ -53,7 +55,7 @@ fn build() -> Result<(), String> {
     };
     // for the tests
     println!("cargo::rustc-env=SYSMGR_GENERATED={}", line("SYSMGR_GEN_DIR", &generated)?);
-    generate(&Sources { folder: source }, &settings, &generated)
+    generate(&source, &settings, &generated)
 }
 
 /// The settings, shown once.
@@ -73,75 +75,29 @@ fn configure(source: &Path) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn generate(sources: &Sources, settings: &Settings, folder: &Path) -> Result<(), String> {
+/// Pages and completions, written below `folder`.
+fn generate(source: &Path, settings: &Settings, folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
-    let date = release_date(sources)?;
-    let common = sources.prose("common.md", settings)?;
-    for (mut command, section) in [
-        (cli::sysmgr::command(settings), "8"),
-        (cli::runsyssv::command(settings), "1"),
-        (cli::svctl::command(settings), "1"),
-        (cli::depends::command(settings), "1"),
-    ] {
-        command.build();
-        let name = format!("{}.md", command.get_name());
-        let prose = sources.prose(&name, settings)?;
-        let page = manual::Page { command: &command, section, date: &date, prose: &prose, common: &common };
-        let text = page.render().map_err(|error| format!("man-src/{name}: {error}"))?;
-        put(&folder.join(page.file_name()), &text)?;
-
-        let read = |part: &str| sources.read(&format!("completions/{part}"));
-        for (file, script) in completions::files(&command, settings, &read)? {
-            put(&folder.join(file), &script)?;
-        }
+    let read = |name: &str| {
+        let path = source.join(name);
+        watch(&path)?;
+        fs::read_to_string(&path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+    };
+    let date = release_date(&read("CHANGELOG.md")?)?;
+    for (name, text) in pages::all(settings, &date, &read)? {
+        put(&folder.join(name), &text)?;
     }
     Ok(())
 }
 
-fn release_date(sources: &Sources) -> Result<String, String> {
+fn release_date(changelog: &str) -> Result<String, String> {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    let changelog = sources.read("CHANGELOG.md")?;
     match env::var("SOURCE_DATE_EPOCH").ok().filter(|seconds| !seconds.is_empty()) {
         Some(seconds) => date::of_epoch(&seconds)
             .ok_or_else(|| format!("SOURCE_DATE_EPOCH={seconds}: must be seconds since 1970, a whole number")),
-        None => date::of_release(&changelog)
+        None => date::of_release(changelog)
             .map(str::to_owned)
             .ok_or_else(|| String::from("CHANGELOG.md: no line such as '## [1.0.0] - 2026-01-31'")),
-    }
-}
-
-/// The files in the source tree that pages and completions are made of.
-struct Sources {
-    folder: PathBuf,
-}
-
-impl Sources {
-    fn read(&self, name: &str) -> Result<String, String> {
-        let path = self.folder.join(name);
-        watch(&path)?;
-        fs::read_to_string(&path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))
-    }
-
-    /// Prose with the settings filled in: `{{key}}`, for times also `{{key:time}}` and `{{key:range}}`.
-    fn prose(&self, name: &str, settings: &Settings) -> Result<String, String> {
-        let text = self.read(&format!("man-src/{name}"))?;
-        let value = |name: &str| {
-            let (key, form) = name.split_once(':').unwrap_or((name, ""));
-            let entry = config::entries(settings).into_iter().find(|(other, _)| *other == key)?.1;
-            match (entry, form) {
-                (config::Entry::Text(text), "") => Some(text.to_owned()),
-                (config::Entry::Number(number), "") => Some(number.to_string()),
-                (config::Entry::Number(1000), "time") => Some(String::from("1 second")),
-                (config::Entry::Number(number), "time") => Some(format!("{} seconds", cli::in_seconds(number))),
-                (config::Entry::Number(_), "range") => {
-                    let time = settings::TIMES.iter().find(|time| time.key == key)?;
-                    Some(format!("{} to {}", time.least, time.most))
-                }
-                (config::Entry::Flag(flag), "") => Some(flag.to_string()),
-                _ => None,
-            }
-        };
-        placeholder::fill(&text, value).map_err(|error| format!("man-src/{name}: {error}"))
     }
 }
 

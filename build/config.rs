@@ -107,9 +107,11 @@ fn settings(layers: &[Layer]) -> Result<Settings, String> {
 
 fn read(path: &Path) -> Result<File, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: cannot be read: {e}", path.display()))?;
-    toml::from_str(&text).map_err(|e| {
-        let line = e.span().map_or(1, |s| text.as_bytes().iter().take(s.start).filter(|b| **b == b'\n').count() + 1);
-        format!("{}: line {line}: {}", path.display(), e.message().trim_end())
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let number = before.matches('\n').count();
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        format!("{}: line {}, {line}: {}", path.display(), number + 1, error.message().trim_end())
     })
 }
 

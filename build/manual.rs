@@ -43,11 +43,6 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The name of its file.
-    pub fn file_name(&self) -> String {
-        format!("{}.{}", self.command.get_name(), self.section)
-    }
-
     /// The page as roff.
     ///
     /// # Errors
