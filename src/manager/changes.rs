@@ -49,7 +49,11 @@ impl Manager {
     /// A file in the run directory of `service`.
     pub(super) fn file_changed(&mut self, service: &Name, file: &std::ffi::OsStr, what: What) {
         let is = |name: &str| file == std::ffi::OsStr::new(name);
-        if is(files::LOCK) {
+        if what == What::Replaced && is(files::STATUS) {
+            self.services.status_changed(service);
+        } else if what == What::Replaced && is(files::DEPENDS) {
+            self.services.learn(service);
+        } else if is(files::LOCK) {
             self.services.signal(service, &[signals::SIGALRM]);
             self.services.attend(service);
         } else if [files::OWNER, files::PID, files::SYSPID, files::STATUS].into_iter().any(is) {

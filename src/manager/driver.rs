@@ -119,6 +119,7 @@ impl Manager {
             let ours = self.services.rundir.sub(name.as_os_str()).is_ok_and(|dir| dir.has(files::OWNER));
             if ours {
                 self.services.know(&name);
+                self.services.learn(&name);
             }
         }
     }
@@ -162,6 +163,7 @@ impl Manager {
         loop {
             self.attend_due();
             if let Some(shutdown) = &mut self.shutdown {
+                shutdown.go_on(&mut self.services);
                 if Shutdown::is_over(&self.services) {
                     Shutdown::clean_up(&mut self.services);
                     return ExitCode::SUCCESS;

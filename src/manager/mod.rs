@@ -3,6 +3,7 @@
 mod actions;
 mod changes;
 mod clearing;
+mod dependents;
 mod driver;
 mod entries;
 pub mod plan;

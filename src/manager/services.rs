@@ -111,6 +111,10 @@ pub struct Services {
     pub was_blind: bool,
     /// Whether the service directory can't be read or believed: then no entry counts as removed.
     pub unsure: bool,
+    /// By a service, those that have waited for it.
+    pub dependents: HashMap<Name, BTreeSet<Name>>,
+    /// While sysmgr is ending, those whose supervisors have.
+    pub ended: Vec<Name>,
     /// Those whose supervisors, or what these left, are no children.
     pub others: BTreeSet<Name>,
     pub(super) runsyssv: Option<PathBuf>,
@@ -134,6 +138,8 @@ impl Services {
             boot: process::boot_id(),
             was_blind: false,
             unsure: false,
+            dependents: HashMap::new(),
+            ended: Vec::new(),
             others: BTreeSet::new(),
             runsyssv: None,
         }

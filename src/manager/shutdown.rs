@@ -1,6 +1,7 @@
 //! The end of sysmgr: every service is stopped first.
 
 use crate::cli::Verbosity;
+use crate::depends::graph::Departure;
 
 use super::services::{Services, Supervisor, read_order, record_of, remove_files};
 use crate::service::files::{self, LOCK};
@@ -8,34 +9,50 @@ use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::supervisor::machine::RETRY;
-use crate::sys::files::Dir;
 use crate::sys::{clock, signals};
 
 /// The way to the end.
 #[derive(Debug)]
 pub struct Shutdown {
-    /// When the patience with services ends, and then with their supervisors; it is tried again.
+    /// When more is done about what has not ended.
     pub at: Moment,
-    /// How often it has ended already.
+    /// How often that was done.
     rounds: u32,
+    /// Who may go when: a service before those that it has waited for.
+    departure: Departure,
 }
 
 impl Shutdown {
-    /// Tells all services to stop.
+    /// Tells those services to stop that no other needs.
     #[must_use]
     pub fn begin(services: &mut Services) -> Self {
         services.ending = true;
-        let names: Vec<Name> = services.all.keys().cloned().collect();
         services.note(Verbosity::Normal, format_args!("told to end; all services are stopped"));
-        for name in &names {
-            stop(services, name);
-        }
         // what was due can be left; but no process may be overlooked
         services.due.clear();
+        let names: Vec<Name> = services.all.keys().cloned().collect();
         for name in &names {
             services.attend(name);
         }
-        Self { at: clock::now() + services.options.shutdown_timeout, rounds: 0 }
+        let living = names.into_iter().filter(|name| !matches!(services.know(name).supervisor, Supervisor::None));
+        let living: Vec<Name> = living.collect();
+        let departure = services.graph().departure(living);
+        for name in departure.first() {
+            stop(services, &name);
+        }
+        Self { at: clock::now() + services.options.shutdown_timeout / 2, rounds: 0, departure }
+    }
+
+    /// Tells those to stop that were needed only by what has ended.
+    pub fn go_on(&mut self, services: &mut Services) {
+        for name in std::mem::take(&mut services.ended) {
+            // another runsyssv may have had to take over
+            if matches!(services.know(&name).supervisor, Supervisor::None) {
+                for next in self.departure.gone(&name) {
+                    stop(services, &next);
+                }
+            }
+        }
     }
 
     /// Whether nothing runs any more.
@@ -44,25 +61,29 @@ impl Shutdown {
         services.all.values().all(|service| matches!(service.supervisor, Supervisor::None)) && services.due.is_empty()
     }
 
-    /// Time is up: SIGKILL for what is left.
+    /// Half of the time is up: all are told, so that one that does not end does not cost others
+    /// their orderly end. All of it is: SIGKILL for what is left.
     pub fn hasten(&mut self, services: &mut Services) {
         let names: Vec<Name> = services.all.keys().cloned().collect();
         for name in &names {
             if matches!(services.know(name).supervisor, Supervisor::None) {
                 continue;
             }
-            if self.rounds == 0 {
-                services.say(Verbosity::Quiet, name, format_args!("not stopped in time; it is killed"));
-            }
-            if self.rounds == 2 {
+            match self.rounds {
+                0 => stop(services, name),
                 // it does not do what it is told; another one ends what it has left
-                services.signal(name, &[signals::SIGKILL]);
-            } else {
-                services.signal(name, &[signals::SIGUSR1, signals::SIGCONT]);
+                rounds if rounds % 3 == 0 => services.signal(name, &[signals::SIGKILL]),
+                rounds => {
+                    if rounds == 1 {
+                        services.say(Verbosity::Quiet, name, format_args!("not stopped in time; it is killed"));
+                    }
+                    services.signal(name, &[signals::SIGUSR1, signals::SIGCONT]);
+                }
             }
         }
-        self.rounds = (self.rounds + 1) % 3;
-        self.at = clock::now() + RETRY / 2;
+        let wait = if self.rounds == 0 { services.options.shutdown_timeout / 2 } else { RETRY / 2 };
+        self.rounds = self.rounds.saturating_add(1);
+        self.at = clock::now() + wait;
     }
 
     /// Removes our files: all but what keeps stopped services stopped.
@@ -89,15 +110,14 @@ impl Shutdown {
 
 /// Tells a service to stop, with an order that is void for the next sysmgr.
 fn stop(services: &mut Services, name: &Name) {
-    if let Ok(dir) = services.rundir.sub(name.as_os_str()) {
-        write_order(&dir);
-    }
+    write_shutdown(services, name);
     services.signal(name, &[signals::SIGTERM, signals::SIGCONT]);
 }
 
 /// An order that has the service started again would outlive this: it becomes one that waits for
 /// the next sysmgr too. What cannot be written is in the supervisor's record at least.
-fn write_order(dir: &Dir) {
+fn write_shutdown(services: &Services, name: &Name) {
+    let Ok(dir) = services.rundir.sub(name.as_os_str()) else { return };
     let content = format!("{}\n", Order::Shutdown.word());
     if !matches!(dir.make_file(LOCK, content.as_bytes()), Ok(true)) {
         let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Restart, content.as_bytes());

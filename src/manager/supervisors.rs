@@ -105,6 +105,9 @@ impl Services {
                 self.set_supervisor(name, Supervisor::Clearing(clearing));
             }
         }
+        if self.ending {
+            self.ended.push(name.clone());
+        }
         // not at once: in the same moment many may be lost, and are dealt with one after the other
         self.attend_at(name, clock::now());
     }
