@@ -82,7 +82,7 @@ check: ## run all tests; those that need a program that is missing say so
 	$(CARGO) test $(CARGOFLAGS)
 
 bench: ## measure, also against other supervisors that are installed
-	$(CARGO) bench $(CARGOFLAGS)
+	$(CARGO) bench $(CARGOFLAGS) --bench supervisors
 
 chaos: ## kill everything at random for a while and look whether a promise breaks
 	$(CARGO) test --release $(CARGOFLAGS) --test chaos -- --ignored --nocapture
