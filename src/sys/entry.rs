@@ -68,8 +68,13 @@ impl fmt::Display for Refusal {
 #[must_use]
 pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
     let path = sysdir.join(name);
-    let Ok(itself) = path.symlink_metadata() else {
-        return Entry::Missing;
+    let itself = match path.symlink_metadata() {
+        Ok(itself) => itself,
+        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR)) => {
+            return Entry::Missing;
+        }
+        // the directory is closed to us: nothing is known of what is in it
+        Err(error) => return Entry::Refused(Refusal::Unreadable(describe(&error))),
     };
     let is_link = itself.file_type().is_symlink();
     let file = match if is_link { path.metadata() } else { Ok(itself) } {
