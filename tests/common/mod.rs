@@ -18,7 +18,7 @@ use std::time::Duration;
 #[allow(unused_imports)]
 pub use process::{Signal, facts, is_alive, kill};
 #[allow(unused_imports)]
-pub use wait::{stays, until, value_of};
+pub use wait::{stays, try_until, until, value_of};
 
 /// The ordinary user as whom root tests what must work without privileges.
 pub const USER: u32 = 65534;
@@ -95,6 +95,11 @@ impl TestBed {
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.environment.push((format!("SYSMGR_{key}"), value.to_owned()));
         self
+    }
+
+    /// Sets the first delay of a restart and the longest, in milliseconds.
+    pub fn with_delays(self, first: u32, longest: u32) -> Self {
+        self.with("RESTART_DELAY_MS", &first.to_string()).with("RESTART_DELAY_MAX_MS", &longest.to_string())
     }
 
     /// Lets processes be left when the bed ends: they are ended then, without complaint.
@@ -238,6 +243,15 @@ impl TestBed {
     /// All lines that services have appended to `$BED/log`.
     pub fn log(&self) -> Vec<String> {
         lines(&self.dir.join("log"))
+    }
+
+    /// Waits until services have appended `count` lines to the log; gives them.
+    #[track_caller]
+    pub fn logs(&self, count: usize) -> Vec<String> {
+        value_of(&format!("there are {count} lines in the log"), || {
+            let log = self.log();
+            (log.len() >= count).then_some(log)
+        })
     }
 
     /// How often `line` is in the log.

@@ -109,6 +109,14 @@ impl TestBed {
         })
     }
 
+    /// Waits until a `SLEEPER` is past its script.
+    #[track_caller]
+    pub fn asleep(&self, name: impl AsRef<Path>) -> i32 {
+        let pid = self.up(name);
+        until("it sleeps", || super::process::command_name(pid) == "sleep");
+        pid
+    }
+
     /// Waits until a service executes in another process than `old`.
     #[track_caller]
     pub fn up_again(&self, name: impl AsRef<Path>, old: i32) -> i32 {
