@@ -16,7 +16,7 @@ fn a_crashed_service_is_restarted_with_its_files_as_they_were() {
         let mut bed = TestBed::new();
         bed.service("crash", "umask >> $BED/log; exec sleep 1000");
         bed.start_by_shell(&format!("umask {umask}; exec \"$@\""));
-        let pid = bed.up("crash");
+        let pid = bed.asleep("crash");
         let before = modes(&bed);
         kill(pid, Signal::SIGSEGV);
         bed.up_again("crash", pid);
@@ -37,7 +37,7 @@ fn a_crashed_service_is_restarted_with_its_files_as_they_were() {
             "umask {umask}"
         );
         let umask = u32::from_str_radix(umask, 8).expect("an octal number");
-        let told: Vec<_> = bed.log().iter().map(|l| u32::from_str_radix(l, 8)).collect();
+        let told: Vec<_> = bed.logs(2).iter().map(|l| u32::from_str_radix(l, 8)).collect();
         assert_eq!(told, [Ok(umask), Ok(umask)], "the service has the umask of sysmgr");
         bed.nudge("crash", Signal::SIGTERM);
         bed.down("crash");
@@ -67,7 +67,7 @@ fn modes(bed: &TestBed) -> BTreeMap<String, u32> {
 
 #[test]
 fn the_first_failure_costs_no_time_and_each_further_one_twice_as_much() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "200").with("RESTART_DELAY_MAX_MS", "800").started();
+    let bed = TestBed::new().with_delays(200, 800).started();
     bed.service("fails", "cut -d' ' -f1 /proc/uptime >> $BED/log; exit 3");
     let status = value_of("it has failed five times", || {
         bed.status("fails").filter(|s| s.failures >= 5 && s.phase == Phase::Backoff)
@@ -86,7 +86,7 @@ fn the_first_failure_costs_no_time_and_each_further_one_twice_as_much() {
 
 #[test]
 fn a_clean_end_that_comes_too_soon_is_a_failure_too_and_is_restarted() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "50").started();
+    let bed = TestBed::new().with_delays(50, 30000).started();
     bed.service("done", "echo ran >> $BED/log; exit 0");
     until("it has run four times", || bed.logged("ran") >= 4);
     let status = bed.comes_to("done", Phase::Backoff);
@@ -96,7 +96,7 @@ fn a_clean_end_that_comes_too_soon_is_a_failure_too_and_is_restarted() {
 
 #[test]
 fn a_stable_run_forgets_all_failures() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "300").with("STABLE_AFTER_MS", "400").started();
+    let bed = TestBed::new().with_delays(300, 30000).with("STABLE_AFTER_MS", "400").started();
     bed.service(
         "mends",
         "echo ran >> $BED/log
@@ -118,7 +118,7 @@ fn a_stable_run_forgets_all_failures() {
 
 /// A service that has failed twice and would be tried again in a minute only.
 fn in_back_off() -> TestBed {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "60000").with("RESTART_DELAY_MAX_MS", "60000").started();
+    let bed = TestBed::new().with_delays(60000, 60000).started();
     bed.service("fails", "echo ran >> $BED/log; [ -e $BED/good ] || exit 1; exec sleep 1000");
     bed.comes_to("fails", Phase::Backoff);
     until("it has failed twice", || bed.status("fails").is_some_and(|s| s.failures == 2 && s.phase == Phase::Backoff));
@@ -171,7 +171,7 @@ fn a_stop_ends_a_back_off_at_once_and_for_good() {
 
 #[test]
 fn what_cannot_be_executed_is_told_with_the_reason_and_counts_as_a_failure() {
-    let bed = TestBed::unprivileged().with("RESTART_DELAY_MS", "60000").started();
+    let bed = TestBed::unprivileged().with_delays(60000, 60000).started();
     let plain = bed.dir.join("plain");
     bed.file(&plain, b"", 0o644);
     bed.entry("enoent", b"#!/nonexistent/interpreter\n", 0o755);
@@ -195,12 +195,12 @@ fn a_script_without_a_first_line_is_run_by_the_shell() {
     let bed = TestBed::new().started();
     bed.entry("bare", b"echo \"$0 $#\" >> $BED/log\nexec sleep 1000\n", 0o755);
     bed.up("bare");
-    assert_eq!(bed.log(), [format!("{} 0", bed.sysdir.join("bare").display())]);
+    assert_eq!(bed.logs(1), [format!("{} 0", bed.sysdir.join("bare").display())]);
 }
 
 #[test]
 fn an_empty_file_is_a_script_that_ends() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "60000").started();
+    let bed = TestBed::new().with_delays(60000, 60000).started();
     bed.entry("empty", b"", 0o755);
     bed.comes_to("empty", Phase::Backoff);
     assert_eq!(bed.last_exit("empty"), Some(Ended::Code(0)));
@@ -208,7 +208,7 @@ fn an_empty_file_is_a_script_that_ends() {
 
 #[test]
 fn how_it_ended_is_recorded() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "60000").started();
+    let bed = TestBed::new().with_delays(60000, 60000).started();
     bed.service("code", "exit 42");
     bed.service("signal", "kill -TERM $$");
     bed.comes_to("code", Phase::Backoff);
@@ -290,7 +290,7 @@ fn a_suspended_service_can_be_stopped() {
 
 #[test]
 fn what_it_leaves_behind_is_ended_before_it_is_restarted() {
-    let bed = TestBed::new().with("STOP_TIMEOUT_MS", "300").with("RESTART_DELAY_MS", "100").started();
+    let bed = TestBed::new().with("STOP_TIMEOUT_MS", "300").with_delays(100, 30000).started();
     // a child that obeys and one that does not; the next run looks whether one is left
     bed.service(
         "parent",
@@ -354,7 +354,7 @@ fn only_the_main_process_is_told_to_stop() {
 
 #[test]
 fn what_made_a_session_of_its_own_is_left_alone() {
-    let bed = TestBed::new().with("RESTART_DELAY_MS", "50").may_leave().started();
+    let bed = TestBed::new().with_delays(50, 30000).may_leave().started();
     bed.service(
         "login",
         "[ -s $BED/log ] || { setsid sleep 1000 & echo $! >> $BED/log; }
