@@ -46,6 +46,10 @@ fn build() -> Result<(), String> {
     let out = variable("OUT_DIR").ok_or("build with cargo")?;
     let settings = configure(&source)?;
     write(&out.join("built_in.rs"), &config::as_source(&settings))?;
+    for mut command in [cli::sysmgr::command(&settings), cli::runsyssv::command(&settings)] {
+        let help = command.render_help().to_string();
+        write(&out.join(format!("{}_help.txt", command.get_name())), &help)?;
+    }
 
     println!("cargo::rerun-if-env-changed=SYSMGR_GEN_DIR");
     let generated = match variable("SYSMGR_GEN_DIR") {

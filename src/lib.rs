@@ -1,5 +1,6 @@
 //! sysmgr keeps the processes of a service directory alive unless they are explicitly stopped.
 
+pub mod arguments;
 pub mod cli;
 pub mod control;
 pub mod depends;

@@ -2,10 +2,10 @@
 //!
 //! Nothing here touches the environment or the current directory by itself: both are arguments.
 
-use crate::cli::{Directories, USAGE, Verbosity};
+use crate::cli::{Directories, USAGE};
 use crate::settings::{self, Settings, Time};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
@@ -198,60 +198,4 @@ fn number(text: &[u8]) -> Option<u32> {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
         sum.checked_mul(10)?.checked_add(digit.into())
     })
-}
-
-/// What runsyssv needs to know, read without clap.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Supervise {
-    /// The directories.
-    pub dirs: Dirs,
-    /// How much it says.
-    pub verbosity: Verbosity,
-    /// The service, by its name or path.
-    pub service: OsString,
-}
-
-/// Reads the arguments of runsyssv, without the name of the program, as sysmgr gives them: flags and
-/// directories in their plainest form, then the service. None for anything else, which is then for clap
-/// to read: one runsyssv runs for each service, and clap's memory would stay with each of them.
-pub fn plain(
-    arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-    built_in: &Settings,
-) -> Option<Supervise> {
-    let mut arguments = arguments.into_iter();
-    let (mut sysdir, mut rundir, mut verbosity) = (None, None, Verbosity::Normal);
-    let service = loop {
-        let argument = arguments.next()?;
-        match argument.as_bytes() {
-            b"--sysdir" => sysdir = Some(plain_path(arguments.next()?)?),
-            b"--rundir" => rundir = Some(plain_path(arguments.next()?)?),
-            b"-v" | b"--verbose" => verbosity = Verbosity::Verbose,
-            b"-q" | b"--quiet" => verbosity = Verbosity::Quiet,
-            [] | [b'-', ..] => return None,
-            _ => break argument,
-        }
-    };
-    if arguments.next().is_some() {
-        return None;
-    }
-    let directory = |given: Option<PathBuf>, name: &str, built_in: &str| match given {
-        Some(path) => Some(path),
-        None => match variable(name).filter(|value| !value.is_empty()) {
-            Some(value) => plain_path(value),
-            None => Some(PathBuf::from(built_in)),
-        },
-    };
-    let sysdir = directory(sysdir, SYSDIR, &built_in.service_dir)?;
-    let rundir = directory(rundir, RUNDIR, &built_in.run_dir)?;
-    (sysdir != rundir).then_some(Supervise { dirs: Dirs { sysdir, rundir }, verbosity, service })
-}
-
-/// A path that is what [`absolute`] would make of it.
-fn plain_path(path: OsString) -> Option<PathBuf> {
-    let bytes = path.into_vec();
-    let rest = bytes.strip_prefix(b"/")?;
-    let plain = !bytes.contains(&b'\n')
-        && (rest.is_empty() || rest.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b".")));
-    plain.then(|| PathBuf::from(OsString::from_vec(bytes)))
 }

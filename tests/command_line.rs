@@ -8,7 +8,7 @@ use std::time::Duration;
 use sysmgr::cli::svctl::{GROUPS, Operation, Request};
 use sysmgr::cli::{self, Directories, Verbosity};
 use sysmgr::settings::{BUILT_IN, Settings, TIMES};
-use sysmgr::startup::{self, Dirs, Supervise, Timings};
+use sysmgr::startup::{Dirs, Timings};
 
 /// The four tools with their executables.
 const TOOLS: [(&str, &str); 4] = [
@@ -261,7 +261,7 @@ fn seconds_are_digits_with_at_most_one_dot() {
 }
 
 /// The directories of these flags in this environment, from /here.
-fn dirs(flags: [Option<&str>; 2], variables: &[(&str, &str)]) -> Result<Dirs, startup::Error> {
+fn dirs(flags: [Option<&str>; 2], variables: &[(&str, &str)]) -> Result<Dirs, sysmgr::startup::Error> {
     let [sysdir, rundir] = flags.map(|flag| flag.map(OsString::from));
     Dirs::resolve(&Directories { sysdir, rundir }, lookup(variables), || Ok(PathBuf::from("/here")), &settings())
 }
@@ -339,60 +339,4 @@ fn times_come_from_the_environment_or_are_built_in() {
         let error = Timings::resolve(lookup(&[("SYSMGR_SETTLE_MS", wrong)]), &BUILT_IN).expect_err(wrong);
         assert!(error.to_string().starts_with("SYSMGR_SETTLE_MS="), "{error}");
     }
-}
-
-fn plain(words: &[&str], variables: &[(&str, &str)]) -> Option<Supervise> {
-    startup::plain(words.iter().map(OsString::from), lookup(variables), &BUILT_IN)
-}
-
-/// What clap makes of the same.
-fn with_clap(words: &[&str], variables: &[(&str, &str)]) -> Option<Supervise> {
-    let arguments = std::iter::once(&"runsyssv").chain(words).map(OsString::from);
-    let request = cli::runsyssv::parse(arguments, &BUILT_IN).ok()?;
-    let here = || Ok(PathBuf::from("/here"));
-    let dirs = Dirs::resolve(&request.directories, lookup(variables), here, &BUILT_IN).ok()?;
-    Some(Supervise { dirs, verbosity: request.verbosity, service: request.service })
-}
-
-#[test]
-fn runsyssv_reads_the_plain_form_as_clap_does_and_leaves_the_rest_to_it() {
-    let environment = [("SYSDIR", "/env/sv"), ("RUNDIR", "/env/run")];
-    for words in [
-        &["web"][..],
-        &["--sysdir", "/a", "--rundir", "/b", "web"],
-        &["--rundir", "/b", "--sysdir", "/a", "-v", "web"],
-        &["-q", "-v", "/var/sysmgr/web"],
-        &["-v", "--quiet", "a b"],
-        &["--sysdir", "/a", "--sysdir", "/c", "web"],
-        &["--sysdir", "/", "web"],
-    ] {
-        for variables in [&[][..], &environment] {
-            let read = plain(words, variables);
-            assert!(read.is_some(), "{words:?}");
-            assert_eq!(read, with_clap(words, variables), "{words:?}");
-        }
-    }
-    for words in [
-        &[][..],
-        &["-v"],
-        &["web", "db"],
-        &["web", "-v"],
-        &["--sysdir=/a", "web"],
-        &["--sysdir", "a", "web"],
-        &["--sysdir", "/a/", "web"],
-        &["--sysdir", "/a//b", "web"],
-        &["--sysdir", "/./a", "web"],
-        &["--sysdir", "", "web"],
-        &["--sysdir", "/a\nb", "web"],
-        &["--sysdir", "/run/x", "--rundir", "/run/x", "web"],
-        &["--sysdir"],
-        &["--", "web"],
-        &["-vq", "web"],
-        &["--help"],
-        &[""],
-    ] {
-        assert_eq!(plain(words, &[]), None, "{words:?}");
-    }
-    assert_eq!(plain(&["web"], &[("RUNDIR", "relative")]), None);
-    assert_eq!(plain(&["web"], &[("RUNDIR", "")]), with_clap(&["web"], &[]));
 }

@@ -17,10 +17,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::{self, Verbosity};
+use crate::arguments;
+use crate::cli::Verbosity;
 use crate::settings::BUILT_IN;
 use crate::startup::{Dirs, Timings};
 use crate::sys::message;
+
+/// The help that `build.rs` has made from the definition in `cli`.
+const HELP: &str = include_str!(concat!(env!("OUT_DIR"), "/sysmgr_help.txt"));
 
 /// What sysmgr is to do.
 #[derive(Debug, Clone)]
@@ -53,7 +57,7 @@ pub fn main() -> ExitCode {
 /// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
 fn options() -> Result<Options, u8> {
     let variable = |name: &str| std::env::var_os(name);
-    let request = cli::sysmgr::parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("sysmgr", &error))?;
+    let request = arguments::of_program("sysmgr", HELP, false)?;
     let Dirs { sysdir, rundir } = Dirs::resolve(&request.directories, variable, std::env::current_dir, &BUILT_IN)
         .map_err(|error| refuse(&error, error.exit_code()))?;
     let timings = Timings::resolve(variable, &BUILT_IN).map_err(|error| refuse(&error, error.exit_code()))?;

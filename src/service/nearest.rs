@@ -1,10 +1,10 @@
 //! The name that somebody may have meant.
 
-use super::name::Name;
+use std::fmt::Display;
 
 /// The one of `names` that is nearest to `meant`, if it is near enough to be what was meant.
 #[must_use]
-pub fn nearest<'n>(meant: &Name, names: impl IntoIterator<Item = &'n Name>) -> Option<&'n Name> {
+pub fn nearest<'n, T: Display + Ord>(meant: &T, names: impl IntoIterator<Item = &'n T>) -> Option<&'n T> {
     let meant = letters(meant);
     let allowed = (meant.len() / 3).max(1);
     names
@@ -15,7 +15,7 @@ pub fn nearest<'n>(meant: &Name, names: impl IntoIterator<Item = &'n Name>) -> O
         .map(|(_, name)| name)
 }
 
-fn letters(name: &Name) -> Vec<char> {
+fn letters(name: &impl Display) -> Vec<char> {
     name.to_string().to_lowercase().chars().collect()
 }
 
@@ -39,7 +39,8 @@ fn distance(a: &[char], b: &[char]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Name, nearest};
+    use super::nearest;
+    use crate::service::name::Name;
     use std::ffi::OsStr;
 
     #[test]

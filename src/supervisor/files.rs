@@ -137,7 +137,11 @@ impl Files {
     /// The status that our predecessor has left.
     #[must_use]
     pub fn read_status(&self) -> Option<Status> {
-        Status::decode(self.dir.read(files::STATUS, &mut [0; 4096])?)
+        // mostly there is none, and then no memory is touched for it
+        self.dir
+            .has(files::STATUS)
+            .then(|| vec![0; 4096])
+            .and_then(|mut content| Status::decode(self.dir.read(files::STATUS, &mut content)?))
     }
 
     /// Removes the ready file, which the next run has to make anew.

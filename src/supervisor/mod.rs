@@ -12,12 +12,16 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::arguments;
 use crate::cli::{self, Verbosity};
 use crate::service::name::Name;
 use crate::settings::BUILT_IN;
-use crate::startup::{self, Dirs, Supervise, Timings};
+use crate::startup::{Dirs, Timings};
 use crate::sys::message;
 use machine::Policy;
+
+/// The help that `build.rs` has made from the definition in `cli`.
+const HELP: &str = include_str!(concat!(env!("OUT_DIR"), "/runsyssv_help.txt"));
 
 /// What runsyssv is to do.
 #[derive(Debug, Clone)]
@@ -48,17 +52,10 @@ pub fn main() -> ExitCode {
 /// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
 fn options() -> Result<Options, u8> {
     let variable = |name: &str| std::env::var_os(name);
-    let plain = startup::plain(std::env::args_os().skip(1), variable, &BUILT_IN);
-    let Supervise { dirs, verbosity, service } = if let Some(plain) = plain {
-        plain
-    } else {
-        let request =
-            cli::runsyssv::parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("runsyssv", &error))?;
-        let dirs = Dirs::resolve(&request.directories, variable, std::env::current_dir, &BUILT_IN)
-            .map_err(|error| refuse(&error, error.exit_code()))?;
-        Supervise { dirs, verbosity: request.verbosity, service: request.service }
-    };
-    let name = Name::from_operand(&service).map_err(|error| refuse(&error, cli::USAGE))?;
+    let request = arguments::of_program("runsyssv", HELP, true)?;
+    let dirs = Dirs::resolve(&request.directories, variable, std::env::current_dir, &BUILT_IN)
+        .map_err(|error| refuse(&error, error.exit_code()))?;
+    let name = Name::from_operand(&request.service).map_err(|error| refuse(&error, cli::USAGE))?;
     let timings = Timings::resolve(variable, &BUILT_IN).map_err(|error| refuse(&error, error.exit_code()))?;
     let policy = Policy {
         delay: timings.restart_delay,
@@ -67,7 +64,7 @@ fn options() -> Result<Options, u8> {
         stop_timeout: timings.stop_timeout,
     };
     let Dirs { sysdir, rundir } = dirs;
-    Ok(Options { sysdir, rundir, name, policy, owner_check: timings.owner_check, verbosity })
+    Ok(Options { sysdir, rundir, name, policy, owner_check: timings.owner_check, verbosity: request.verbosity })
 }
 
 fn refuse(why: &dyn Display, code: u8) -> u8 {

@@ -1,6 +1,6 @@
 //! What a process has from whoever started it, and what of it a service gets.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -16,9 +16,9 @@ pub type Umask = libc::mode_t;
 pub struct Context {
     /// The file mode creation mask that we had before we set our own to 0.
     pub umask: Umask,
-    /// The environment, for execve(2): pointers into `_strings`, and a null pointer.
+    /// The environment, for execve(2): pointers into our own and `_own`, and a null pointer.
     pub environment: Vec<*const libc::c_char>,
-    _strings: Vec<CString>,
+    _own: Vec<CString>,
 }
 
 impl Context {
@@ -30,19 +30,37 @@ impl Context {
     }
 
     fn with_umask(set: &[(&str, &OsStr)], umask: Umask) -> Self {
-        let mut strings = Vec::new();
-        for (key, value) in std::env::vars_os() {
-            if !set.iter().any(|(name, _)| key.as_bytes() == name.as_bytes()) {
-                strings.extend(assignment(&key.into_vec(), value.as_bytes()));
-            }
-        }
-        for (key, value) in set {
-            strings.extend(assignment(key.as_bytes(), value.as_bytes()));
-        }
-        let mut environment: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        let own: Vec<CString> =
+            set.iter().filter_map(|(key, value)| assignment(key.as_bytes(), value.as_bytes())).collect();
+        let inherited = environment().into_iter().filter(|string| {
+            // SAFETY: a string of the environment, which nobody changes.
+            let string = unsafe { CStr::from_ptr(*string) }.to_bytes();
+            let name = string.split(|byte| *byte == b'=').next();
+            !set.iter().any(|(key, _)| name == Some(key.as_bytes()))
+        });
+        let mut environment: Vec<_> = inherited.chain(own.iter().map(|string| string.as_ptr())).collect();
         environment.push(std::ptr::null());
-        Self { umask, environment, _strings: strings }
+        Self { umask, environment, _own: own }
     }
+}
+
+unsafe extern "C" {
+    static environ: *const *const libc::c_char;
+}
+
+/// The strings of our own environment: not copied, since they are there as long as we are.
+fn environment() -> Vec<*const libc::c_char> {
+    let mut strings = Vec::new();
+    // SAFETY: a list of strings that ends in null, or null itself; this program has one thread, and
+    // changes its environment only before it looks at it here.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            strings.push(*next);
+            next = next.add(1);
+        }
+    }
+    strings
 }
 
 fn assignment(key: &[u8], value: &[u8]) -> Option<CString> {
