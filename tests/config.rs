@@ -17,10 +17,10 @@ use sysmgr::settings::{self, Settings};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
 
 /// A file with this text, in a directory of the test's own.
-fn file(test: &str, text: &str) -> PathBuf {
+fn file(case: &str, text: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config");
     fs::create_dir_all(&dir).unwrap();
-    let path = dir.join(format!("{test}.toml"));
+    let path = dir.join(format!("{case}.toml"));
     fs::write(&path, text).unwrap();
     path
 }
@@ -29,8 +29,8 @@ fn root() -> Settings {
     config::load(Path::new(ROOT), None).unwrap()
 }
 
-fn overlaid(test: &str, text: &str) -> Result<Settings, String> {
-    config::load(Path::new(ROOT), Some(&file(test, text)))
+fn overlaid(case: &str, text: &str) -> Result<Settings, String> {
+    config::load(Path::new(ROOT), Some(&file(case, text)))
 }
 
 #[test]
