@@ -22,16 +22,18 @@ function __fish_{{function}}_services --argument-names kind
         set option $word
     end
 
-    for entry in $sysdir/* $rundir/*/status
-        set -l name (string replace -r '.*/' '' -- $entry)
-        if test $name = status; and string match -q -- (string escape --style=script -n -- $rundir)'/*/status' $entry
-            set name (string replace -r '.*/([^/]*)/status$' '$1' -- $entry)
-            # it was among the first unless its file is gone
-            test -e $sysdir/$name; or test -L $sysdir/$name; and continue
-            test $kind = stopped; and continue
-        else if test -d $entry
-            continue
+    set -l names
+    for entry in $sysdir/*
+        test -d $entry; or set -a names (string replace -r '.*/' '' -- $entry)
+    end
+    if test $kind != stopped
+        # those whose file is gone
+        for entry in $rundir/*/status
+            set -l name (string replace -r '.*/([^/]*)/status$' '$1' -- $entry)
+            contains -- $name $names; or set -a names $name
         end
+    end
+    for name in $names
         string match -qr '^-|^pid$' -- $name; and continue
         switch $kind
             case running

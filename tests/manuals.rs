@@ -6,6 +6,7 @@ mod completions;
 #[allow(dead_code, reason = "the tests render pages only")]
 #[path = "../build/config.rs"]
 mod config;
+#[allow(dead_code, reason = "the tests render pages only")]
 #[path = "../build/date.rs"]
 mod date;
 #[path = "../build/manual.rs"]
@@ -19,16 +20,16 @@ mod prose;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use sysmgr::cli::svctl::GROUPS;
 use sysmgr::control::outcome::Outcome;
 use sysmgr::service::ended::{Ended, signal_name};
+use sysmgr::service::files;
 use sysmgr::service::moment::Moment;
 use sysmgr::service::order::Order;
 use sysmgr::service::pid::Pid;
 use sysmgr::service::status::{Phase, Status};
-use sysmgr::service::{files, status};
 use sysmgr::settings::{BUILT_IN, OWNER_CHECK_VARIABLE, Settings, TIMES};
 use sysmgr::sys::signals;
 use sysmgr::{cli, settings};
@@ -375,8 +376,10 @@ fn the_other_pages_name_only_such_files() {
 
 #[test]
 fn states_orders_and_keys_are_those_of_the_files() {
+    use Order::{Gone, Kill, Once, Ran, Restart, Shutdown, Stop};
+    use Phase::{Backoff, Clearing, Down, Refused, Starting, Stopping, Up};
     let page = text(&page("sysmgr.8"));
-    let mut full = Status::new(Phase::Backoff, 1, Moment(1), "boot".to_owned());
+    let mut full = Status::new(Backoff, 1, Moment(1), "boot".to_owned());
     full.pid = Pid::new(2);
     full.start_time = Some(1);
     full.last_exit = Some(Ended::Code(1));
@@ -392,13 +395,11 @@ fn states_orders_and_keys_are_those_of_the_files() {
         let found = described.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == key);
         assert!(found, "the key {key} is not explained");
     }
-    use status::Phase::{Backoff, Clearing, Down, Refused, Starting, Stopping, Up};
     for phase in [Starting, Up, Stopping, Clearing, Backoff, Down, Refused] {
         assert!(described.contains(phase.word()), "{}", phase.word());
     }
     let described = page.split("/lock While").nth(1).expect("the lock");
     let described = described.split(&*BUILT_IN.run_dir).next().expect("text");
-    use Order::{Gone, Kill, Once, Ran, Restart, Shutdown, Stop};
     for order in [Stop, Kill, Once, Ran, Restart, Shutdown, Gone] {
         assert!(described.contains(order.word()), "{}", order.word());
     }
@@ -596,14 +597,5 @@ fn prose_becomes_roff() {
         ("- a\n  b\n- c\n\nout", ".IP \\(bu 2\na\nb\n.IP \\(bu 2\nc\n.PP\nout\n"),
     ] {
         assert_eq!(roff_of(prose), roff, "{prose}");
-    }
-}
-
-/// What a package installs below share/man must be what `man` finds.
-#[test]
-fn names_of_files_tell_the_section() {
-    for name in PAGES {
-        let path: PathBuf = Path::new(GENERATED).join(name);
-        assert!(path.is_file(), "{}", path.display());
     }
 }
