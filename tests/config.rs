@@ -1,7 +1,5 @@
 //! `config.toml` and what overlays it: DESIGN.md, "Build-time configuration".
 
-#![allow(clippy::similar_names)] // a test and its text
-
 #[allow(dead_code, reason = "a part of it is for the build only")]
 #[path = "../build/config.rs"]
 mod config;
