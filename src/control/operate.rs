@@ -168,8 +168,9 @@ fn nudge(scene: &Scene, name: &Name, service: &Service, goal: Goal, managed: boo
 fn supervise(scene: &Scene, name: &Name) -> Result<(), Fault> {
     let runsyssv =
         tool::find("runsyssv").ok_or_else(|| Fault::of("find beside svctl or in PATH", "runsyssv")(Errno::ENOENT))?;
-    let arguments: [&OsStr; 6] = [
+    let arguments: [&OsStr; 7] = [
         "runsyssv".as_ref(),
+        "--quiet".as_ref(),
         "--sysdir".as_ref(),
         scene.dirs.sysdir.as_ref(),
         "--rundir".as_ref(),

@@ -38,7 +38,7 @@ pub struct Scene {
     pub boot: BootId,
     /// The run directory, if it is there.
     pub rundir: Option<Dir>,
-    /// Whether what the run directory has is ours, so that what we may execute it may, too.
+    /// Whether sysmgr is of our user, so that it may and refuses what we may and would.
     ours: bool,
 }
 
@@ -104,7 +104,7 @@ impl Scene {
     /// Its entry in the service directory.
     #[must_use]
     pub fn place(&self, name: &Name) -> (Place, Option<entry::Entry>) {
-        let entry = entry::look(&self.dirs.sysdir, name.as_ref(), self.timings.owner_check);
+        let entry = entry::look(&self.dirs.sysdir, name.as_ref(), self.timings.owner_check && self.ours);
         let place = match &entry {
             Entry::Service(_) => Place::Present,
             Entry::Missing => Place::Missing,

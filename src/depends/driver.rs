@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// heals at once makes it fail.
 const REST: Duration = Duration::from_millis(50);
 
+/// Between two looks at what nothing tells of, and which is over soon.
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// Signals on which the own line is removed first.
 const ENDING: [i32; 4] = [signals::SIGTERM, signals::SIGHUP, signals::SIGINT, signals::SIGQUIT];
 
@@ -146,16 +149,19 @@ impl<'o> Waiting<'o> {
         for name in &self.options.services {
             lookout.over(&self.options.dirs.rundir.join(name));
         }
-        for path in &self.options.paths {
-            for dir in directories_of(path) {
-                lookout.over(&dir);
-            }
-        }
+        let mut watched = BTreeSet::new();
         if !self.options.paths.is_empty() {
             lookout.over_mounts();
         }
         let mut calm = true;
         loop {
+            // before the look, so that nothing is missed between
+            for dir in self.options.paths.iter().flat_map(|path| directories_of(path)) {
+                if !watched.contains(&dir) {
+                    lookout.over(&dir);
+                    watched.insert(dir);
+                }
+            }
             let (missing, next) = self.look();
             if missing.is_empty() {
                 return 0;
@@ -207,7 +213,7 @@ impl<'o> Waiting<'o> {
             missing.push(awaited);
         }
         if self.unsure {
-            next = Some(next.map_or(REST, |next| next.min(REST)));
+            next = Some(next.map_or(MOMENT, |next| next.min(MOMENT)));
         }
         // a moment is a whole millisecond
         (missing, next.map(|next| next + Duration::from_millis(1)))
@@ -219,6 +225,7 @@ impl<'o> Waiting<'o> {
         if other.seen.age.is_some() {
             let before = self.waiters.len();
             self.waiters.extend(other.waiters.iter().copied().filter_map(Handle::of));
+            // one that has ended, but whose parent has not noticed yet, has no end to be awaited
             self.unsure |= self.waiters.len() - before < other.waiters.len();
         }
         other

@@ -16,6 +16,9 @@ use crate::service::status::{Phase, Status};
 use crate::sys::files::Dir;
 use crate::sys::{clock, mark as marks, process};
 
+/// How long an ended process counts that nobody reaps: one that was started in the background.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Where it is looked, and what was seen there before.
 #[derive(Debug)]
 pub struct Others<'d> {
@@ -27,8 +30,22 @@ pub struct Others<'d> {
     pub boot: BootId,
     /// How long a run must be to be a stable one.
     pub stable_after: Duration,
-    /// For each directory, its time of change and since when it has been that.
-    quiet: BTreeMap<Name, ((i64, u32), Moment)>,
+    /// What was seen of each before.
+    memory: BTreeMap<Name, Memory>,
+}
+
+/// What was seen of a service before.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The time of change of its directory, and since when it has been that.
+    changed: ((i64, u32), Moment),
+    /// Those of its processes that wait, or did and have not been reaped by whoever goes on after
+    /// them.
+    waiters: Vec<Process>,
+    /// When the last of them was seen to live.
+    waited: Option<Moment>,
+    /// When the last of them was seen at all.
+    gone: Option<Moment>,
 }
 
 /// A service that others wait for, at one moment.
@@ -50,7 +67,7 @@ impl<'d> Others<'d> {
     /// Looks at nothing yet.
     #[must_use]
     pub fn new(sysdir: &'d Path, rundir: &'d Path, boot: BootId, stable_after: Duration) -> Self {
-        Self { sysdir, rundir, boot, stable_after, quiet: BTreeMap::new() }
+        Self { sysdir, rundir, boot, stable_after, memory: BTreeMap::new() }
     }
 
     /// How a service is now.
@@ -62,7 +79,7 @@ impl<'d> Others<'d> {
         };
         // its order of reading is the reverse of theirs of writing
         let known = self.known(name, &dir);
-        let waiters: Vec<Process> = living_waiters(&dir).into_iter().map(|waiter| waiter.process).collect();
+        let waiters = self.waiters(name, &dir);
         let status = status(&dir, self.boot);
         let main = status.as_ref().filter(|status| status.phase == Phase::Up).and_then(main_of);
         let age = main.map(|main| age(main, status.as_ref()));
@@ -86,18 +103,38 @@ impl<'d> Others<'d> {
         (!self.needs(name, dir).is_empty()).then(|| marked(dir))
     }
 
-    /// How long nothing has changed in its directory.
+    /// Those of its processes that wait. One that has just ended still counts until its parent has
+    /// noticed: only then does the script go on.
+    fn waiters(&mut self, name: &Name, dir: &Dir) -> Vec<Process> {
+        let mut waiters: Vec<Process> = living_waiters(dir).into_iter().map(|waiter| waiter.process).collect();
+        let now = clock::now();
+        let memory = self.memory.entry(name.clone()).or_default();
+        if waiters.is_empty() && memory.waited.is_some_and(|at| now.since(at) < PATIENCE) {
+            let there = |process: &&Process| process::facts(process.pid).is_some_and(|it| it.start == process.start);
+            waiters.extend(memory.waiters.iter().filter(there));
+        } else {
+            memory.waited = (!waiters.is_empty()).then_some(now).or(memory.waited);
+        }
+        if !waiters.is_empty() {
+            memory.waiters.clone_from(&waiters);
+            memory.gone = Some(now);
+        }
+        waiters
+    }
+
+    /// How long nothing has changed in its directory, and nothing of it waited.
     fn quiet(&mut self, name: &Name, dir: &Dir) -> Duration {
         let Some(changed) = marks::changed(dir, ".") else {
             return Duration::ZERO;
         };
         let now = clock::now();
-        let seen = self.quiet.entry(name.clone()).or_insert((changed, now));
-        if seen.0 != changed {
-            *seen = (changed, now);
+        let memory = self.memory.entry(name.clone()).or_default();
+        if memory.changed.0 != changed {
+            memory.changed = (changed, now);
         }
         // a time of day that was set meanwhile can make it longer, but never keeps it from growing
-        now.since(seen.1).max(clock::ago(changed.0, changed.1.into()))
+        let quiet = now.since(memory.changed.1).max(clock::ago(changed.0, changed.1.into()));
+        memory.gone.map_or(quiet, |gone| quiet.min(now.since(gone)))
     }
 
     /// For whom a service is known to wait: what it waited for in this run, or in an earlier one

@@ -35,7 +35,7 @@ impl Timing {
     /// A settle time, and how long a run must be to be a stable one.
     #[must_use]
     pub fn new(settle: Duration, stable_after: Duration) -> Self {
-        Self { settle, pause: settle / 8, stable_after }
+        Self { settle, pause: settle / 4, stable_after }
     }
 }
 

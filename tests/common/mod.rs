@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each file of tests uses a part of it
 
 pub mod process;
+pub mod said;
 pub mod services;
 pub mod wait;
 
