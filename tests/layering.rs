@@ -9,7 +9,7 @@ fn layer(module: &str) -> Option<u32> {
     Some(match module {
         "service" | "settings" => 0,
         "sys" => 1,
-        "cli" | "startup" | "supervisor" | "depends" => 2,
+        "arguments" | "cli" | "startup" | "supervisor" | "depends" => 2,
         // both look at what sysmgr-depends has learned
         "manager" | "control" => 3,
         "bin" => 4,

@@ -31,7 +31,6 @@ use crate::sys::entry;
 use crate::sys::entry::Entry;
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::files::Stamp;
 use crate::sys::group::Group;
 use crate::sys::group::Rest;
 use crate::sys::message;
@@ -40,6 +39,7 @@ use crate::sys::owner::Owner;
 use crate::sys::process;
 use crate::sys::process::Handle;
 use crate::sys::signals;
+use crate::sys::stamp::Stamp;
 use crate::sys::watch::Watch;
 use crate::sys::watch::Watched;
 

@@ -12,8 +12,9 @@ use crate::service::pid::Pid;
 use crate::service::record::Record;
 use crate::service::status::Status;
 use crate::sys::fault::Fault;
-use crate::sys::files::{Dir, Stamp};
+use crate::sys::files::Dir;
 use crate::sys::owner::{Claim, Owner};
+use crate::sys::stamp::Stamp;
 
 /// The directory of a service, under our lock.
 #[derive(Debug)]

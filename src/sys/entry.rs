@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::files::Stamp;
+use super::stamp::Stamp;
 use crate::service::name::Printable;
 
 /// What an entry is.

@@ -13,6 +13,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, sta
 use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat, write};
 
 use super::fault::Fault;
+use super::stamp::Stamp;
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
@@ -373,29 +374,6 @@ pub(super) fn same_file(a: &FileStat, b: &FileStat) -> bool {
 /// Whether it is a file with content.
 pub(super) fn is_regular(stat: &FileStat) -> bool {
     stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
-}
-
-/// Which file it is and when it was last changed, for comparing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Device and inode.
-    pub file: (u64, u64),
-    /// When its content or its inode was last changed: seconds and nanoseconds.
-    pub changed: (i64, i64),
-    /// Its length in bytes.
-    pub length: i64,
-}
-
-impl Stamp {
-    // the fields have other widths on other systems
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::useless_conversion, clippy::cast_lossless)]
-    pub(super) fn of(stat: &FileStat) -> Self {
-        Self {
-            file: (stat.st_dev as u64, stat.st_ino as u64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-            length: stat.st_size as i64,
-        }
-    }
 }
 
 /// The name under which a file is written before it gets its own.

@@ -17,6 +17,7 @@ pub mod process;
 pub mod reap;
 pub mod service;
 pub mod signals;
+pub mod stamp;
 pub mod terminal;
 pub mod tool;
 pub mod wait;
