@@ -4,37 +4,29 @@ use std::ffi::OsStr;
 
 use nix::errno::Errno;
 
-use super::plan::Facts;
-use super::services::Services;
-use super::services::Supervisor;
-use super::services::read_order;
-use super::services::record_of;
-use super::services::remove_files;
+use super::plan::{self, Facts};
+use super::services::{Services, Supervisor, read_order, record_of, remove_files};
 use crate::cli::Verbosity;
-use crate::service::files;
-use crate::service::files::LOCK;
-use crate::service::files::OWNER;
-use crate::service::files::STATUS;
+use crate::service::files::{self, LOCK, OWNER, STATUS};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
 use crate::service::record::Record;
-use crate::service::status::Phase;
-use crate::service::status::Status;
-use crate::sys::clock;
+use crate::service::status::{Phase, Status};
 use crate::sys::entry::Entry;
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::owner::Claim;
-use crate::sys::owner::Owner;
-use crate::sys::signals;
-use crate::sys::tool;
+use crate::sys::owner::{Claim, Owner};
+use crate::sys::{clock, signals, tool};
 
 impl Services {
     pub(super) fn start(&mut self, name: &Name, now: Moment) {
-        if let Some(until) = self.know(name).held_until {
-            if until > now && !self.ending {
+        // there is no time for long waits when all is to end
+        let latest = if self.ending { now + plan::REST } else { Moment(u64::MAX) };
+        if let Some(until) = self.know(name).held_until.map(|until| until.min(latest)) {
+            self.know(name).held_until = Some(until);
+            if until > now {
                 self.attend_at(name, until);
                 return;
             }

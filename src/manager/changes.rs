@@ -2,18 +2,12 @@
 
 use super::driver::Manager;
 use super::plan;
-use super::rundir::RunDir;
-use super::rundir::Taken;
+use super::rundir::{RunDir, Taken};
 use crate::cli::Verbosity;
 use crate::service::files;
 use crate::service::name::Name;
-use crate::sys::clock;
-use crate::sys::message;
-use crate::sys::signals;
-use crate::sys::watch::Change;
-use crate::sys::watch::Watch;
-use crate::sys::watch::Watched;
-use crate::sys::watch::What;
+use crate::sys::watch::{Change, Watch, Watched, What};
+use crate::sys::{clock, message, signals};
 
 impl Manager {
     pub(super) fn take_changes(&mut self) {

@@ -5,29 +5,18 @@ use std::process::ExitCode;
 
 use super::Options;
 use super::entries::Entries;
-use super::rundir::RunDir;
-use super::rundir::Taken;
-use super::services::Services;
-use super::services::Supervisor;
-use super::services::remove_files;
+use super::rundir::{RunDir, Taken};
+use super::services::{Services, Supervisor, remove_files};
 use super::shutdown::Shutdown;
 use crate::service::files;
 use crate::service::moment::Moment;
-use crate::service::name::Name;
-use crate::service::name::Printable;
+use crate::service::name::{Name, Printable};
 use crate::service::pid::Pid;
-use crate::sys::clock;
-use crate::sys::context;
 use crate::sys::fault::Fault;
-use crate::sys::message;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::reap;
-use crate::sys::signals;
-use crate::sys::tool;
+use crate::sys::process::{self, Handle};
 use crate::sys::wait::Wait;
-use crate::sys::watch::Watch;
-use crate::sys::watch::Watched;
+use crate::sys::watch::{Watch, Watched};
+use crate::sys::{clock, context, message, reap, signals, tool};
 
 /// Supervises the services of a directory until it is told to end.
 #[must_use]

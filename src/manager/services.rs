@@ -1,47 +1,30 @@
 //! What sysmgr knows of each service, and doing what was decided.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 
 use super::Options;
 use super::clearing::Clearing;
-use super::plan;
-use super::plan::Action;
-use super::plan::Facts;
-use super::plan::Presence;
+use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
-use crate::service::files::LOCK;
-use crate::service::files::OWNER;
-use crate::service::files::PID;
-use crate::service::files::STATUS;
-use crate::service::files::SYSPID;
+use crate::service::files::{LOCK, OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
-use crate::service::record::BootId;
-use crate::service::record::Record;
-use crate::sys::clock;
+use crate::service::record::{BootId, Record};
 use crate::sys::context::Umask;
-use crate::sys::entry;
-use crate::sys::entry::Entry;
+use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::group::Group;
-use crate::sys::group::Rest;
-use crate::sys::message;
-use crate::sys::owner::Holder;
-use crate::sys::owner::Owner;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::signals;
+use crate::sys::group::{Group, Rest};
+use crate::sys::owner::{Holder, Owner};
+use crate::sys::process::{self, Handle};
 use crate::sys::stamp::Stamp;
-use crate::sys::watch::Watch;
-use crate::sys::watch::Watched;
+use crate::sys::watch::{Watch, Watched};
+use crate::sys::{clock, message, signals};
 
 /// The runsyssv of a service.
 #[derive(Debug)]
@@ -67,6 +50,8 @@ pub struct Service {
     pub supervisor: Supervisor,
     /// How often in a row its runsyssv has died at once.
     pub crashes: u32,
+    /// How often in a row its runsyssv has ended at once, as it should.
+    pub brief: u32,
     /// Until when no runsyssv is started.
     pub held_until: Option<Moment>,
     /// When its files are looked at, since others have touched them.
@@ -152,6 +137,7 @@ impl Services {
             missed_until: None,
             supervisor: Supervisor::None,
             crashes: 0,
+            brief: 0,
             held_until: None,
             heal_at: None,
             defaced: false,
@@ -207,6 +193,11 @@ impl Services {
             let done = match action {
                 Action::Nothing => Ok(()),
                 Action::Supervise => {
+                    if facts.alive {
+                        // one that does not end what lives on is not started again and again
+                        let wait = plan::delay(self.know(name).brief);
+                        self.know(name).held_until.get_or_insert(now + wait);
+                    }
                     self.start(name, now);
                     Ok(())
                 }

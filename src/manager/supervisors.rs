@@ -2,20 +2,15 @@
 
 use super::clearing::Clearing;
 use super::plan;
-use super::services::Services;
-use super::services::Supervisor;
-use super::services::record_of;
+use super::services::{Services, Supervisor, record_of};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
-use crate::sys::clock;
 use crate::sys::files::Dir;
-use crate::sys::owner::Holder;
-use crate::sys::owner::Owner;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::signals;
+use crate::sys::owner::{Holder, Owner};
+use crate::sys::process::{self, Handle};
+use crate::sys::{clock, signals};
 
 impl Services {
     /// Notes the runsyssv of `name`.
@@ -75,6 +70,8 @@ impl Services {
         self.set_supervisor(&name, Supervisor::None);
         let crashes = plan::crashes(self.know(&name).crashes, now.since(since), well);
         self.know(&name).crashes = crashes;
+        let brief = plan::crashes(self.know(&name).brief, now.since(since), !well);
+        self.know(&name).brief = brief;
         if !well {
             let wait = plan::delay(crashes);
             self.know(&name).held_until = Some(now + wait);

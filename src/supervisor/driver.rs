@@ -5,30 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Options;
-use super::files::Files;
-use super::files::Opened;
-use super::machine::Effect;
-use super::machine::Event;
-use super::machine::Machine;
+use super::files::{Files, Opened};
+use super::machine::{Effect, Event, Machine};
 use super::takeover::Resume;
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
-use crate::service::record::BootId;
-use crate::service::record::Record;
-use crate::service::record::Run;
-use crate::service::record::Told;
-use crate::sys::clock;
-use crate::sys::context;
+use crate::service::record::{BootId, Record, Run, Told};
 use crate::sys::fault::Fault;
-use crate::sys::message;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::reap;
-use crate::sys::service;
-use crate::sys::service::Gate;
-use crate::sys::signals;
+use crate::sys::process::{self, Handle};
+use crate::sys::service::{self, Gate};
 use crate::sys::wait::Wait;
+use crate::sys::{clock, context, message, reap, signals};
 
 /// How often is looked where the system does not notify.
 const LOOK: Duration = Duration::from_secs(1);

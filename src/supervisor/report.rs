@@ -3,13 +3,10 @@
 use super::driver::Supervisor;
 use super::machine::State;
 use crate::cli::Verbosity;
-use crate::service::record::Process;
-use crate::service::record::Record;
-use crate::service::status::Phase;
-use crate::service::status::Status;
-use crate::sys::clock;
+use crate::service::record::{Process, Record};
+use crate::service::status::{Phase, Status};
 use crate::sys::fault::Fault;
-use crate::sys::message;
+use crate::sys::{clock, message};
 
 impl Supervisor {
     pub(super) fn to_record(&self) -> Record {

@@ -1,30 +1,21 @@
 //! One run of the service: its start, its end, and what it leaves behind.
 
-use std::ffi::CString;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::driver::Supervisor;
-use super::machine::Event;
-use super::machine::State;
+use super::machine::{Event, State};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::pid::Pid;
 use crate::service::record::Run;
-use crate::sys::clock;
-use crate::sys::entry;
-use crate::sys::entry::Entry;
+use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
-use crate::sys::group;
-use crate::sys::group::Group;
-use crate::sys::group::Rest;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::reap;
-use crate::sys::service;
-use crate::sys::signals;
+use crate::sys::group::{self, Group, Rest};
+use crate::sys::process::{self, Handle};
+use crate::sys::{clock, reap, service, signals};
 
 /// Why a service that runs, in a way, is held down.
 const DETACHED: &str = "it has put itself in the background, where it can't be supervised; \

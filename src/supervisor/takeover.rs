@@ -5,28 +5,21 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::driver::Supervisor;
-use super::machine::Event;
-use super::machine::State;
+use super::machine::{Event, State};
 use super::run::group_of;
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
-use crate::service::record::Record;
-use crate::service::record::Told;
-use crate::service::status::Phase;
-use crate::service::status::Status;
-use crate::sys::clock;
-use crate::sys::context;
+use crate::service::record::{Record, Told};
+use crate::service::status::{Phase, Status};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::group::Rest;
-use crate::sys::owner::Holder;
-use crate::sys::owner::Owner;
-use crate::sys::process;
-use crate::sys::process::Handle;
-use crate::sys::tool;
+use crate::sys::owner::{Holder, Owner};
+use crate::sys::process::{self, Handle};
+use crate::sys::{clock, context, tool};
 
 impl Supervisor {
     /// A living supervisor of this service whose files are gone. Only for who is started by hand:
