@@ -93,6 +93,15 @@ fn a_link_is_started_and_runs_what_it_leads_to() {
 }
 
 #[test]
+fn a_hard_link_is_started_as_it_is_whole_already() {
+    let bed = TestBed::new().started();
+    let target = bed.dir.join("target");
+    bed.file(&target, b"#!/bin/sh\nexec sleep 1000\n", 0o755);
+    fs::hard_link(&target, bed.sysdir.join("hard")).expect("a link can be made");
+    bed.up("hard");
+}
+
+#[test]
 fn hidden_files_are_no_services() {
     let bed = TestBed::new();
     bed.service(".hidden", "echo ran >> $BED/log");

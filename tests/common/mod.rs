@@ -19,7 +19,7 @@ use std::time::Duration;
 #[allow(unused_imports)]
 pub use process::{Signal, facts, is_alive, kill};
 #[allow(unused_imports)]
-pub use wait::{stays, try_until, until, value_of};
+pub use wait::{stays, until, value_of};
 
 /// The ordinary user as whom root tests what must work without privileges.
 pub const USER: u32 = 65534;
