@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use super::plan::{self, Facts};
 use super::services::{Services, Supervisor, read_order, record_of, remove_files};
 use crate::cli::Verbosity;
-use crate::service::files::{self, LOCK, OWNER, STATUS};
+use crate::service::ended::Ended;
+use crate::service::files::{self, LOCK, OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
@@ -130,5 +131,30 @@ impl Services {
             self.know(name).reported = Some(reason);
         }
         Ok(())
+    }
+}
+
+/// What a runsyssv that was killed has left in the files of a service that is to have none: process ids
+/// that nobody has any more, and perhaps somebody else has soon.
+pub(super) fn tidy(dir: &Dir) {
+    if !dir.has(OWNER) {
+        return;
+    }
+    for file in [PID, SYSPID] {
+        if dir.has(file) {
+            let _ = dir.remove(file);
+        }
+    }
+    let status = dir.read(STATUS, &mut [0; 4096]).and_then(Status::decode);
+    if let Some(mut status) = status.filter(|status| !matches!(status.phase, Phase::Down | Phase::Refused)) {
+        status.phase = Phase::Down;
+        (status.since, status.since_ms) = (clock::wall(), clock::now());
+        if status.pid.take().is_some() {
+            status.last_exit = Some(Ended::Unknown);
+            status.last_run_ms = None;
+        }
+        status.start_time = None;
+        status.next_try_ms = None;
+        let _ = dir.replace(STATUS, status.to_string().as_bytes());
     }
 }

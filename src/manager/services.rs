@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use super::Options;
+use super::actions::tidy;
 use super::clearing::Clearing;
 use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
@@ -191,7 +192,12 @@ impl Services {
             let facts = self.facts(name, dir.as_ref(), now);
             let action = plan::decide(&facts);
             let done = match action {
-                Action::Nothing => Ok(()),
+                Action::Nothing => {
+                    if let Some(dir) = dir.as_ref().filter(|_| !facts.supervised) {
+                        tidy(dir);
+                    }
+                    Ok(())
+                }
                 Action::Supervise => {
                     if facts.alive {
                         // one that does not end what lives on is not started again and again
