@@ -111,6 +111,7 @@ impl Scene {
             // what we may not do sysmgr may
             Entry::Refused(Refusal::NotExecutable | Refusal::Unreadable(_)) if !self.ours => Place::Present,
             Entry::Refused(refusal) => Place::Refused(refusal.to_string()),
+            Entry::Unknown(errno) => Place::Refused(format!("it cannot be looked at: {}", errno.desc())),
         };
         (place, Some(entry))
     }

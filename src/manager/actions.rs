@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 
 use nix::errno::Errno;
 
+use super::left::{read_order, record_of, remove_files};
 use super::plan::{self, Facts};
-use super::services::{Services, Supervisor, read_order, record_of, remove_files};
+use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::files::{self, LOCK, OWNER, PID, STATUS, SYSPID};
@@ -110,7 +111,7 @@ impl Services {
         let reason = refusal.to_string();
         if let Some(dir) = dir {
             // what has no owner is not known to be ours
-            if record_of(dir).is_none() {
+            if record_of(dir)?.is_none() {
                 if let Claim::Ours(owner, _) = Owner::claim(dir)? {
                     let none = Record { boot: self.boot, run: None, told: None };
                     owner.write(&none).map_err(Fault::of("write", dir.path().join(OWNER)))?;
@@ -121,7 +122,7 @@ impl Services {
             if !there.as_ref().is_some_and(same) {
                 let boot = self.boot.as_str().to_owned();
                 let mut status = Status::new(Phase::Refused, clock::wall(), clock::now(), boot);
-                status.order = read_order(dir).map(|order| order.word().to_owned());
+                status.order = read_order(dir)?.map(|order| order.word().to_owned());
                 status.reason = Some(reason.clone());
                 dir.replace(STATUS, status.to_string().as_bytes())?;
             }

@@ -1,5 +1,7 @@
 //! Ending what lives in the session of a runsyssv that died and left no record.
 
+use nix::errno::Errno;
+
 use crate::service::moment::Moment;
 use crate::service::pid::Pid;
 use crate::supervisor::machine::RETRY;
@@ -16,21 +18,24 @@ pub struct Clearing {
 
 impl Clearing {
     /// Tells all that lives in `session` to end; `None` if there is nothing.
-    #[must_use]
-    pub fn of_session(session: Pid, kill_at: Moment) -> Option<Self> {
-        let members = members(session);
+    ///
+    /// # Errors
+    /// What kept us from looking just now.
+    pub fn of_session(session: Pid, kill_at: Moment) -> Result<Option<Self>, Errno> {
+        let members = members(session)?;
         for member in &members {
             let _ = member.signal(signals::SIGTERM);
             let _ = member.signal(signals::SIGCONT);
         }
-        (!members.is_empty()).then_some(Self { session, members, kill_at })
+        Ok((!members.is_empty()).then_some(Self { session, members, kill_at }))
     }
 
     /// Whether all of them are gone. What does not go in time is killed.
     pub fn is_over(&mut self, now: Moment) -> bool {
         self.members.retain(Handle::lives);
         if self.members.is_empty() {
-            self.members = members(self.session);
+            let Ok(members) = members(self.session) else { return false };
+            self.members = members;
         }
         if now >= self.kill_at {
             self.kill_at = now + RETRY;
@@ -54,7 +59,7 @@ impl Clearing {
     }
 }
 
-fn members(session: Pid) -> Vec<Handle> {
-    let found = process::find(|pid, facts| pid != session && facts.session == session.raw() && !facts.zombie);
-    found.into_iter().filter_map(Handle::of).collect()
+fn members(session: Pid) -> Result<Vec<Handle>, Errno> {
+    let found = process::find(|pid, facts| pid != session && facts.session == session.raw() && !facts.zombie)?;
+    found.into_iter().filter_map(|process| Handle::take(process).transpose()).collect()
 }

@@ -3,10 +3,13 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
+
 use super::Options;
 use super::entries::Entries;
+use super::left::remove_files;
 use super::rundir::{RunDir, Taken};
-use super::services::{Services, Supervisor, remove_files};
+use super::services::{Services, Supervisor};
 use super::shutdown::Shutdown;
 use crate::service::files;
 use crate::service::moment::Moment;
@@ -14,7 +17,7 @@ use crate::service::name::{Name, Printable};
 use crate::service::pid::Pid;
 use crate::sys::fault::Fault;
 use crate::sys::process::{self, Handle};
-use crate::sys::wait::Wait;
+use crate::sys::wait::{Wait, insist};
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{clock, context, message, reap, signals, tool};
 
@@ -27,9 +30,12 @@ pub fn run(options: Options) -> ExitCode {
     process::adopt_orphans();
     let lock = context::take_resume().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
     let is_resumed = lock.is_some();
+    let boot = insist(process::certain_boot_id, |errno| {
+        message::say(format_args!("sysmgr: cannot learn which boot this is: {}; it is tried again", errno.desc()));
+    });
     let taken = match lock {
         Some(lock) => RunDir::resume(&options.rundir, lock),
-        None => RunDir::take(&options.rundir, process::boot_id()),
+        None => RunDir::take(&options.rundir, boot),
     };
     let (dir, rundir) = match taken {
         Ok(Taken::Ours(dir, rundir)) => (dir, rundir),
@@ -47,7 +53,7 @@ pub fn run(options: Options) -> ExitCode {
         Ok(watch) => (Some(watch), None),
         Err(errno) => (None, Some(errno)),
     };
-    let mut services = Services::new(options, dir, watch, umask);
+    let mut services = Services::new(options, dir, watch, umask, boot);
     if let Some(errno) = blind {
         services.blind = false;
         services.go_blind(errno);
@@ -117,9 +123,13 @@ impl Manager {
     /// They put back their files, which may be gone, and follow us in executing themselves anew.
     fn find_living(&mut self, is_resumed: bool) {
         let rundir = self.services.options.rundir.clone();
-        for (process, name) in tool::find_living("runsyssv", &["--rundir".as_ref(), rundir.as_os_str()]) {
+        let arguments = ["--rundir".as_ref(), rundir.as_os_str()];
+        let tell = |errno: Errno| {
+            message::say(format_args!("sysmgr: cannot list processes: {}; it is tried again", errno.desc()));
+        };
+        for (process, name) in insist(|| tool::find_living("runsyssv", &arguments), tell) {
             let Ok(name) = Name::new(&name) else { continue };
-            let Some(handle) = Handle::of(process) else { continue };
+            let Some(handle) = insist(|| Handle::take(process), tell) else { continue };
             let holder = self.services.holder(&name);
             if holder.is_some_and(|pid| pid != process.pid) {
                 continue;
@@ -175,7 +185,7 @@ impl Manager {
                     self.other_ended(&name);
                 }
             }
-            if self.shutdown.is_none() && (self.services.unsure || self.services.blind) {
+            if self.shutdown.is_none() && self.services.must_look() {
                 self.look_around();
             }
         }
@@ -188,6 +198,7 @@ impl Manager {
             let handle = match self.services.all.get(name).map(|service| &service.supervisor) {
                 Some(Supervisor::Adopted(handle)) => Some(handle),
                 Some(Supervisor::Clearing(clearing)) => clearing.member(),
+                Some(Supervisor::Lost(_)) => None,
                 Some(Supervisor::None | Supervisor::Child(..)) | None => continue,
             };
             let place = handle.and_then(Handle::fd).map(|fd| wait.add(fd));
@@ -207,6 +218,10 @@ impl Manager {
                     self.services.attend_at(name, now);
                 }
             }
+            Some(Supervisor::Lost(pid)) => {
+                let pid = *pid;
+                self.services.lost(name, pid);
+            }
             Some(Supervisor::Adopted(_) | Supervisor::None | Supervisor::Child(..)) | None => {}
         }
     }
@@ -220,7 +235,7 @@ impl Manager {
         };
         sooner(self.heal_at);
         sooner(self.shutdown.as_ref().map(|shutdown| shutdown.at));
-        let mut look = self.services.blind || self.services.unsure;
+        let mut look = self.services.must_look();
         for service in self.services.others.iter().filter_map(|name| self.services.all.get(name)) {
             match &service.supervisor {
                 Supervisor::Adopted(handle) => look |= handle.fd().is_none(),
@@ -228,6 +243,7 @@ impl Manager {
                     sooner(Some(clearing.kill_at()));
                     look |= clearing.member().is_none_or(|member| member.fd().is_none());
                 }
+                Supervisor::Lost(_) => look = true,
                 Supervisor::None | Supervisor::Child(..) => {}
             }
         }

@@ -64,6 +64,7 @@ impl Entries {
 
     /// As `scan`, but what fails is reported, once until it works again.
     pub fn rescan(&mut self, services: &mut Services) {
+        services.unseen = false;
         let lost = self.scan(services).err().map(|fault| fault.to_string());
         if lost != self.lost {
             if let Some(why) = &lost {

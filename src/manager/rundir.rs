@@ -49,7 +49,7 @@ impl RunDir {
     /// What the system refused.
     pub fn resume(path: &Path, lock: OwnedFd) -> Result<Taken, Fault> {
         let dir = Dir::make(path)?;
-        let (owner, _) = Owner::inherited(lock);
+        let (owner, _) = Owner::inherited(lock).map_err(Fault::of("read", dir.path().join(OWNER)))?;
         Ok(Taken::Ours(dir, Self { owner }))
     }
 

@@ -8,21 +8,19 @@ use nix::errno::Errno;
 use super::Options;
 use super::actions::tidy;
 use super::clearing::Clearing;
+use super::left::{lives, read_order, record_of};
 use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
 use crate::service::files::{LOCK, OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
-use crate::service::order::Order;
 use crate::service::pid::Pid;
-use crate::service::record::{BootId, Record};
+use crate::service::record::BootId;
 use crate::sys::context::Umask;
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::group::{Group, Rest};
-use crate::sys::owner::{Holder, Owner};
-use crate::sys::process::{self, Handle};
+use crate::sys::process::Handle;
 use crate::sys::stamp::Stamp;
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{clock, message, signals};
@@ -36,6 +34,8 @@ pub enum Supervisor {
     Child(Pid, Moment),
     /// One that outlived the sysmgr that started it.
     Adopted(Handle),
+    /// It died, and we could not look yet at what it has left: it may be a running service.
+    Lost(Pid),
     /// It died and left no record: what lived in its session is being ended.
     Clearing(Clearing),
 }
@@ -97,6 +97,8 @@ pub struct Services {
     pub was_blind: bool,
     /// Whether the service directory can't be read or believed: then no entry counts as removed.
     pub unsure: bool,
+    /// Whether one could not look at an entry: it is what it was before, until one can.
+    pub unseen: bool,
     /// By a service, those that have waited for it.
     pub dependents: HashMap<Name, BTreeSet<Name>>,
     /// While sysmgr is ending, those whose supervisors have.
@@ -109,7 +111,7 @@ pub struct Services {
 impl Services {
     /// None yet.
     #[must_use]
-    pub fn new(options: Options, rundir: Dir, watch: Option<Watch>, umask: Umask) -> Self {
+    pub fn new(options: Options, rundir: Dir, watch: Option<Watch>, umask: Umask, boot: BootId) -> Self {
         Self {
             options,
             blind: watch.is_none(),
@@ -121,9 +123,10 @@ impl Services {
             due: BTreeSet::new(),
             ending: false,
             umask,
-            boot: process::boot_id(),
+            boot,
             was_blind: false,
             unsure: false,
+            unseen: false,
             dependents: HashMap::new(),
             ended: Vec::new(),
             others: BTreeSet::new(),
@@ -158,6 +161,11 @@ impl Services {
     pub fn look(&mut self, name: &Name) {
         let path: &std::path::Path = name.as_ref();
         let entry = entry::look(&self.options.sysdir, path, self.options.owner_check);
+        if matches!(entry, Entry::Unknown(_)) {
+            // what it was is not forgotten; and it is looked for
+            self.unseen = true;
+            return;
+        }
         let now = clock::now();
         let service = self.know(name);
         let changed = service.entry != entry;
@@ -180,16 +188,27 @@ impl Services {
         self.attend(name);
     }
 
+    /// Whether one has to look from time to time, since not all is told.
+    #[must_use]
+    pub fn must_look(&self) -> bool {
+        self.blind || self.unsure || self.unseen
+    }
+
     /// Decides what is to be done about `name`, and does it.
     pub fn attend(&mut self, name: &Name) {
         let dir = match self.prepare(name) {
             Ok(dir) => dir,
             Err(fault) => return self.put_off(name, &fault),
         };
-        self.find_supervisor(name, dir.as_ref());
+        if let Err(fault) = self.find_supervisor(name, dir.as_ref()) {
+            return self.put_off(name, &fault);
+        }
         let now = clock::now();
         loop {
-            let facts = self.facts(name, dir.as_ref(), now);
+            let facts = match self.facts(name, dir.as_ref(), now) {
+                Ok(facts) => facts,
+                Err(fault) => return self.put_off(name, &fault),
+            };
             let action = plan::decide(&facts);
             let done = match action {
                 Action::Nothing => {
@@ -290,22 +309,24 @@ impl Services {
         was_blind
     }
 
-    fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Facts {
-        let (ending, unsure) = (self.ending, self.unsure);
+    fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Result<Facts, Fault> {
+        let (ending, unsure) = (self.ending, self.unsure || self.unseen);
         let boot = self.boot;
-        let order = dir.and_then(read_order);
+        let order = dir.map(read_order).transpose()?.flatten();
         let lock = dir.and_then(|dir| dir.stamp(LOCK));
         let service = self.know(name);
         service.lock = lock;
         let entry = match service.entry {
             Entry::Service(_) => Presence::Startable,
             Entry::Refused(_) => Presence::Refused,
+            Entry::Unknown(_) => Presence::Missed,
             Entry::Missing if unsure || service.missed_until.is_some_and(|until| until > now) => Presence::Missed,
             Entry::Missing => Presence::Removed,
         };
         let supervised = !matches!(service.supervisor, Supervisor::None);
-        let alive = !supervised && dir.and_then(record_of).is_some_and(|record| lives(&record, boot));
-        Facts { entry, order, supervised, alive, ending }
+        let record = dir.filter(|_| !supervised).map(record_of).transpose()?.flatten();
+        let alive = record.is_some_and(|record| lives(&record, boot));
+        Ok(Facts { entry, order, supervised, alive, ending })
     }
 
     /// What others have done to the files of `name` is over: what is missing is put back.
@@ -344,39 +365,5 @@ impl Services {
         if self.options.verbosity >= least {
             message::say(format_args!("sysmgr: {name}: {what}"));
         }
-    }
-}
-
-/// What the lock says.
-#[must_use]
-pub fn read_order(dir: &Dir) -> Option<Order> {
-    dir.read(LOCK, &mut [0; 64]).map(Order::parse)
-}
-
-/// The record of a service, whoever holds it.
-#[must_use]
-pub fn record_of(dir: &Dir) -> Option<Record> {
-    match Owner::holder(dir) {
-        Ok(Holder::Nobody(record) | Holder::Process(_, record)) => record,
-        Ok(Holder::Nothing) | Err(_) => None,
-    }
-}
-
-/// Whether anything of the run on record still lives.
-fn lives(record: &Record, boot: BootId) -> bool {
-    record.boot == boot
-        && record.run.is_some_and(|run| {
-            let group = Group { id: run.group, session: run.session };
-            process::is_alive(run.process) || !matches!(group.rest(), Rest::Nothing)
-        })
-}
-
-/// Removes files of ours, and what was left aside.
-pub fn remove_files(dir: &Dir, names: &[&str]) {
-    for name in dir.names().unwrap_or_default().iter().filter(|name| crate::sys::files::is_aside(name)) {
-        let _ = dir.remove(name.as_os_str());
-    }
-    for name in names {
-        let _ = dir.remove(*name);
     }
 }

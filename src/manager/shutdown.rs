@@ -3,7 +3,8 @@
 use crate::cli::Verbosity;
 use crate::depends::graph::Departure;
 
-use super::services::{Services, Supervisor, read_order, record_of, remove_files};
+use super::left::{read_order, record_of, remove_files};
+use super::services::{Services, Supervisor};
 use crate::service::files::{self, LOCK};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
@@ -92,12 +93,12 @@ impl Shutdown {
             let Ok(dir) = services.rundir.sub(name.as_os_str()) else {
                 continue;
             };
-            if record_of(&dir).is_none() {
+            if !matches!(record_of(&dir), Ok(Some(_))) {
                 // nothing of ours, unless it is empty
                 services.rundir.remove_dir(name.as_os_str());
                 continue;
             }
-            if matches!(read_order(&dir), None | Some(Order::Shutdown | Order::Gone)) {
+            if matches!(read_order(&dir), Ok(None | Some(Order::Shutdown | Order::Gone))) {
                 remove_files(&dir, &files::OF_SERVICE);
                 services.rundir.remove_dir(name.as_os_str());
             } else {

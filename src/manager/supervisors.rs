@@ -1,12 +1,14 @@
 //! The runsyssv of the services: finding them, signalling them, noticing their end.
 
 use super::clearing::Clearing;
+use super::left::record_of;
 use super::plan;
-use super::services::{Services, Supervisor, record_of};
+use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
+use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
 use crate::sys::owner::{Holder, Owner};
 use crate::sys::process::{self, Handle};
@@ -15,7 +17,7 @@ use crate::sys::{clock, signals};
 impl Services {
     /// Notes the runsyssv of `name`.
     pub fn set_supervisor(&mut self, name: &Name, supervisor: Supervisor) {
-        if matches!(supervisor, Supervisor::Adopted(_) | Supervisor::Clearing(_)) {
+        if matches!(supervisor, Supervisor::Adopted(_) | Supervisor::Lost(_) | Supervisor::Clearing(_)) {
             self.others.insert(name.clone());
         } else {
             self.others.remove(name);
@@ -24,25 +26,28 @@ impl Services {
     }
 
     /// A runsyssv that lives though we have not started it, or not as this sysmgr.
-    pub(super) fn find_supervisor(&mut self, name: &Name, dir: Option<&Dir>) {
+    pub(super) fn find_supervisor(&mut self, name: &Name, dir: Option<&Dir>) -> Result<(), Fault> {
         if !matches!(self.know(name).supervisor, Supervisor::None) {
-            return;
+            return Ok(());
         }
-        let Some(dir) = dir else { return };
-        let Some(pid) = holder_of(dir) else { return };
-        let handle = Handle::of(process::identify(pid));
+        let Some(dir) = dir else { return Ok(()) };
+        let Some(pid) = holder_of(dir)? else { return Ok(()) };
+        let fault = || Fault::of("look at the supervisor of", dir.path());
+        let process = process::certain_identity(pid).map_err(fault())?;
+        let handle = Handle::take(process).map_err(fault())?;
         // it may have died, and its number be another's, before we took hold of it
-        if let Some(handle) = handle.filter(|_| holder_of(dir) == Some(pid)) {
+        if let Some(handle) = handle.filter(|_| holder_of(dir) == Ok(Some(pid))) {
             self.set_supervisor(name, Supervisor::Adopted(handle));
             // there may be an order that nobody told it of
             self.signal(name, &[signals::SIGALRM]);
         }
+        Ok(())
     }
 
     /// The process that has the lock of `name`.
     #[must_use]
     pub fn holder(&self, name: &Name) -> Option<Pid> {
-        holder_of(&self.rundir.sub(name.as_os_str()).ok()?)
+        holder_of(&self.rundir.sub(name.as_os_str()).ok()?).ok().flatten()
     }
 
     /// Sends signals to the runsyssv of `name`, if there is one.
@@ -52,7 +57,7 @@ impl Services {
                 // unreaped, so that the number is still its own
                 Some(Supervisor::Child(pid, _)) => process::kill(*pid, *signal),
                 Some(Supervisor::Adopted(handle)) => handle.signal(*signal),
-                Some(Supervisor::None | Supervisor::Clearing(_)) | None => Ok(()),
+                Some(Supervisor::None | Supervisor::Lost(_) | Supervisor::Clearing(_)) | None => Ok(()),
             };
         }
     }
@@ -94,12 +99,15 @@ impl Services {
     /// The runsyssv `pid` of `name` is gone. If it has left no record, what lives in its session is
     /// ended before another one may start.
     pub(super) fn lost(&mut self, name: &Name, pid: Pid) {
-        let dir = self.rundir.sub(name.as_os_str()).ok();
-        if dir.as_ref().and_then(record_of).is_none() {
-            let clearing = Clearing::of_session(pid, clock::now() + self.options.stop_timeout);
-            if let Some(clearing) = clearing {
+        match self.what_is_lost(name, pid) {
+            Ok(None) => self.set_supervisor(name, Supervisor::None),
+            Ok(Some(clearing)) => {
                 self.say(Verbosity::Quiet, name, format_args!("its record is gone too; what it ran is ended first"));
                 self.set_supervisor(name, Supervisor::Clearing(clearing));
+            }
+            Err(fault) => {
+                self.set_supervisor(name, Supervisor::Lost(pid));
+                return self.put_off(name, &fault);
             }
         }
         if self.ending {
@@ -110,9 +118,24 @@ impl Services {
     }
 }
 
-fn holder_of(dir: &Dir) -> Option<Pid> {
-    match Owner::holder(dir) {
-        Ok(Holder::Process(pid, _)) => Pid::new(pid),
-        Ok(Holder::Nothing | Holder::Nobody(_)) | Err(_) => None,
+impl Services {
+    fn what_is_lost(&self, name: &Name, pid: Pid) -> Result<Option<Clearing>, Fault> {
+        let record = match self.rundir.sub(name.as_os_str()) {
+            Ok(dir) => record_of(&dir)?,
+            Err(fault) if is_passing(fault.errno) => return Err(fault),
+            Err(_) => None,
+        };
+        if record.is_some() {
+            return Ok(None);
+        }
+        let kill_at = clock::now() + self.options.stop_timeout;
+        Clearing::of_session(pid, kill_at).map_err(Fault::of("look at what is left of", name.as_os_str()))
     }
+}
+
+fn holder_of(dir: &Dir) -> Result<Option<Pid>, Fault> {
+    Ok(match Owner::holder(dir)? {
+        Holder::Process(pid, _) => Pid::new(pid),
+        Holder::Nothing | Holder::Nobody(_) => None,
+    })
 }

@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::Options;
 use super::files::{Files, Opened};
 use super::machine::{Effect, Event, Machine};
@@ -15,7 +17,7 @@ use crate::service::record::{BootId, Record, Run, Told};
 use crate::sys::fault::Fault;
 use crate::sys::process::{self, Handle};
 use crate::sys::service::{self, Gate};
-use crate::sys::wait::Wait;
+use crate::sys::wait::{Wait, insist};
 use crate::sys::{clock, context, message, reap, signals};
 
 /// How often is looked where the system does not notify.
@@ -49,13 +51,14 @@ pub fn run(options: Options) -> ExitCode {
         Err(fault) => return fail(&options, &fault.to_string()),
     };
     let now = clock::now();
+    let boot = insist(process::certain_boot_id, |errno| refused(&options, "learn which boot this is", errno));
     let mut supervisor = Supervisor {
         machine: Machine::new(options.policy, now),
         options,
         files,
         context,
         path,
-        boot: process::boot_id(),
+        boot,
         run: None,
         recorded: None,
         gate: None,
@@ -80,6 +83,12 @@ pub fn run(options: Options) -> ExitCode {
     supervisor.take_over(record, resumed);
     supervisor.supervise();
     ExitCode::SUCCESS
+}
+
+/// Says what can't be known now, and is asked again.
+pub(super) fn refused(options: &Options, tried: &str, errno: Errno) {
+    let why = errno.desc();
+    message::say(format_args!("sysmgr: {}: cannot {tried}: {why}; it is tried again", options.name));
 }
 
 fn fail(options: &Options, why: &str) -> ExitCode {
@@ -145,6 +154,7 @@ impl Supervisor {
             wait.wait(self.limit(adopted.is_some()));
             if self.faulty {
                 self.restore();
+                self.look();
             }
             self.take_signals();
             if gate.is_some_and(|place| wait.is_ready(place)) {
@@ -201,7 +211,10 @@ impl Supervisor {
 
     /// Reads the lock.
     pub(super) fn look(&mut self) {
-        self.step(Event::Ordered(self.files.read_order()));
+        match self.files.read_order() {
+            Ok(order) => self.step(Event::Ordered(order)),
+            Err(fault) => self.report(Err(fault)),
+        }
     }
 
     pub(super) fn perform(&mut self, effect: Effect) {

@@ -65,7 +65,7 @@ impl Files {
     /// What the system refused.
     pub fn resume(rundir: &Path, name: &Name, lock: OwnedFd) -> Result<Opened, Fault> {
         let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
-        let (owner, record) = Owner::inherited(lock);
+        let (owner, record) = Owner::inherited(lock).map_err(Fault::of("read", dir.path().join(files::OWNER)))?;
         let none = Written::default;
         Ok(Opened::Ours(Self { dir, owner, pid: none(), syspid: none(), status: none() }, record))
     }
@@ -153,9 +153,11 @@ impl Files {
     }
 
     /// What the lock says; nothing if there is none.
-    #[must_use]
-    pub fn read_order(&self) -> Option<Order> {
-        self.dir.read(files::LOCK, &mut [0; 64]).map(Order::parse)
+    ///
+    /// # Errors
+    /// What the system refused just now.
+    pub fn read_order(&self) -> Result<Option<Order>, Fault> {
+        Ok(self.dir.read_for_certain(files::LOCK, &mut [0; 64])?.map(Order::parse))
     }
 
     /// Has the lock say `order`: `ran` in the place of `once`; anything else unless there is a

@@ -29,6 +29,10 @@ impl Supervisor {
             Entry::Service(_) => {}
             Entry::Missing => return self.refuse("it is not in the service directory".to_owned()),
             Entry::Refused(refusal) => return self.refuse(refusal.to_string()),
+            Entry::Unknown(errno) => {
+                self.report(Err(Fault::of("look at", service_path(&self.path))(errno)));
+                return self.step(Event::NotSpawned(errno as i32));
+            }
         }
         let waiting = match service::fork(&self.path, &self.context) {
             Ok(waiting) => waiting,
@@ -38,7 +42,14 @@ impl Supervisor {
             }
         };
         let (pid, group) = (waiting.pid, waiting.group);
-        self.run = Some(Run { process: process::identify(pid), group, session: group::own_session() });
+        let process = match process::certain_identity(pid) {
+            Ok(process) => process,
+            Err(errno) => {
+                self.report(Err(Fault::of("look at the process of", service_path(&self.path))(errno)));
+                return self.step(Event::NotSpawned(errno as i32));
+            }
+        };
+        self.run = Some(Run { process, group, session: group::own_session() });
         self.recorded = None;
         if let Err(fault) = self.files.write_record(&self.to_record()) {
             // the gate closes, and the child exits
@@ -173,7 +184,7 @@ fn has_stranger() -> bool {
     let (own, session) = (std::process::id(), group::own_session());
     let strangers =
         process::find(|_, facts| u32::try_from(facts.parent) == Ok(own) && facts.session != session && !facts.zombie);
-    !strangers.is_empty()
+    strangers.is_ok_and(|strangers| !strangers.is_empty())
 }
 
 pub(super) fn group_of(run: Run) -> Group {

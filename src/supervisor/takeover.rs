@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::driver::Supervisor;
+use super::driver::{Supervisor, refused};
 use super::machine::{Event, State};
 use super::run::group_of;
 use crate::cli::Verbosity;
@@ -19,6 +19,7 @@ use crate::sys::files::Dir;
 use crate::sys::group::Rest;
 use crate::sys::owner::{Holder, Owner};
 use crate::sys::process::{self, Handle};
+use crate::sys::wait::insist;
 use crate::sys::{clock, context, tool};
 
 impl Supervisor {
@@ -31,7 +32,8 @@ impl Supervisor {
             return None;
         }
         let rundir = ["--rundir".as_ref(), self.options.rundir.as_os_str()];
-        let living = tool::find_living("runsyssv", &rundir);
+        let living =
+            insist(|| tool::find_living("runsyssv", &rundir), |errno| refused(&self.options, "list processes", errno));
         living.into_iter().find(|(_, name)| *name == self.options.name.as_os_str()).map(|(other, _)| other.pid)
     }
 
@@ -72,9 +74,12 @@ impl Supervisor {
         let main = self.run.map(|run| run.process);
         // a child of ours, living or not, is still to be reaped
         let own = std::process::id();
-        let facts = main.and_then(|main| process::facts(main.pid).filter(|facts| facts.start == main.start));
-        let is_child = facts.is_some_and(|facts| u32::try_from(facts.parent) == Ok(own));
-        let handle = main.filter(|_| !is_child).and_then(Handle::of);
+        let tell = |errno| refused(&self.options, "learn whether its process lives", errno);
+        let facts = main.and_then(|main| insist(|| process::certain_facts(main.pid), tell));
+        let is_child = facts.is_some_and(|facts| {
+            main.is_some_and(|main| main.start == facts.start) && u32::try_from(facts.parent) == Ok(own)
+        });
+        let handle = main.filter(|_| !is_child).and_then(|main| insist(|| Handle::take(main), tell));
         let lives = is_child || handle.is_some();
         let written = self.files.write_pid(main.map(|main| main.pid).filter(|_| lives));
         self.report(written);

@@ -5,8 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, geteuid};
 
+use super::fault::is_passing;
 use super::stamp::Stamp;
 use crate::service::name::Printable;
 
@@ -19,6 +21,8 @@ pub enum Entry {
     Missing,
     /// It is there but can't be a service as it is.
     Refused(Refusal),
+    /// The system can't look just now.
+    Unknown(Errno),
 }
 
 /// Why an entry is no service.
@@ -74,7 +78,7 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
             return Entry::Missing;
         }
         // the directory is closed to us: nothing is known of what is in it
-        Err(error) => return Entry::Refused(Refusal::Unreadable(describe(&error))),
+        Err(error) => return unreadable(&error),
     };
     let is_link = itself.file_type().is_symlink();
     let file = match if is_link { path.metadata() } else { Ok(itself) } {
@@ -82,7 +86,7 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
         Err(error) if is_link && error.raw_os_error() == Some(nix::libc::ENOENT) => {
             return Entry::Refused(Refusal::Dangling(target(&path)));
         }
-        Err(error) => return Entry::Refused(Refusal::Unreadable(describe(&error))),
+        Err(error) => return unreadable(&error),
     };
     let refusal = if file.is_dir() {
         Some(Refusal::Directory)
@@ -96,6 +100,13 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
         None
     };
     refusal.map_or_else(|| Entry::Service(stamp(&file)), Entry::Refused)
+}
+
+fn unreadable(error: &std::io::Error) -> Entry {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(errno) if is_passing(errno) => Entry::Unknown(errno),
+        _ => Entry::Refused(Refusal::Unreadable(describe(error))),
+    }
 }
 
 /// What others than root could have written: the file, the service directory, or the directory of

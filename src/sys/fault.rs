@@ -25,6 +25,15 @@ impl Fault {
     }
 }
 
+/// Whether `errno` says that the system could not, just now: what was asked for may be there or not.
+#[must_use]
+pub fn is_passing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS | Errno::EIO | Errno::EINTR | Errno::EAGAIN
+    )
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::os::unix::ffi::OsStrExt;

@@ -12,7 +12,8 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, stat};
 use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat, write};
 
-use super::fault::Fault;
+use super::exchange;
+use super::fault::{Fault, is_passing};
 use super::stamp::Stamp;
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -163,17 +164,23 @@ impl Dir {
     }
 
     /// Reads the beginning of the file `name`, as much as fits. `None` if there is nothing of that
-    /// name; what can't be read counts as empty.
-    pub fn read<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        match self.open_file(name, OFlag::O_RDONLY, 0) {
-            Ok(fd) => {
-                let n = nix::unistd::read(&fd, buffer).unwrap_or(0);
-                Some(&buffer[..n])
-            }
-            Err(Errno::ENOENT | Errno::ENOTDIR) => None,
-            Err(_) if self.has(name) => Some(&[]),
-            Err(_) => None,
+    /// name; what is no file to be read counts as empty.
+    ///
+    /// # Errors
+    /// Of open(2) and read(2), if another time may be better.
+    pub fn read_for_certain<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, Fault> {
+        let read = self.open_file(name, OFlag::O_RDONLY, 0).and_then(|fd| nix::unistd::read(&fd, buffer));
+        match read {
+            Ok(n) => Ok(Some(&buffer[..n])),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) if is_passing(errno) => Err(Fault::of("read", self.path.join(name))(errno)),
+            Err(_) => Ok(self.has(name).then_some(&[])),
         }
+    }
+
+    /// As `read_for_certain`, for those who only look; what can't be read just now counts as empty.
+    pub fn read<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        self.read_for_certain(name, buffer).unwrap_or(Some(&[]))
     }
 
     /// Replaces the file `name` by one of mode 0644 that has `content`: a reader sees the old one
@@ -266,12 +273,12 @@ impl Dir {
     pub fn replace_if(&self, name: &str, expected: impl Fn(&[u8]) -> bool, content: &[u8]) -> Result<bool, Fault> {
         let fault = || Fault::of("write", self.path.join(name));
         let mut buffer = [0; 64];
-        if !self.read(name, &mut buffer).is_some_and(&expected) {
+        if !self.read_for_certain(name, &mut buffer)?.is_some_and(&expected) {
             return Ok(false);
         }
         let aside = aside(name);
         self.write_aside(&aside, content).map_err(fault())?;
-        match exchange(&self.fd, &aside, name) {
+        match exchange::files(&self.fd, &aside, name) {
             Ok(()) => {}
             Err(Errno::ENOSYS | Errno::EINVAL) => {
                 renameat(&self.fd, aside.as_str(), &self.fd, name).map_err(fault())?;
@@ -284,7 +291,7 @@ impl Dir {
         }
         let agreed = self.read(&aside, &mut buffer).is_none_or(expected);
         if !agreed {
-            exchange(&self.fd, &aside, name).map_err(fault())?;
+            exchange::files(&self.fd, &aside, name).map_err(fault())?;
         }
         unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir).map_err(fault())?;
         Ok(agreed)
@@ -346,24 +353,6 @@ fn make_at<Fd: AsFd, N: NixPath + ?Sized>(at: Fd, name: &N, path: &Path) -> Resu
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(Fault::of("make the directory", path)(errno)),
     }
-}
-
-/// Lets two files change names, at once.
-#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
-fn exchange(dir: &OwnedFd, a: &str, b: &str) -> Result<(), Errno> {
-    use std::ffi::CString;
-    const RENAME_EXCHANGE: nix::libc::c_uint = 2;
-    let (a, b) = (CString::new(a).map_err(|_| Errno::EINVAL)?, CString::new(b).map_err(|_| Errno::EINVAL)?);
-    let dir = dir.as_raw_fd();
-    // SAFETY: renameat2(2) takes descriptors and strings that live across the call.
-    let n = unsafe { nix::libc::syscall(nix::libc::SYS_renameat2, dir, a.as_ptr(), dir, b.as_ptr(), RENAME_EXCHANGE) };
-    Errno::result(n).map(drop)
-}
-
-/// Lets two files change names, at once: not known here.
-#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
-fn exchange(_: &OwnedFd, _: &str, _: &str) -> Result<(), Errno> {
-    Err(Errno::ENOSYS)
 }
 
 /// Whether both are of one file.

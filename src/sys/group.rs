@@ -11,6 +11,7 @@ use nix::libc;
 use super::process::{self, Handle};
 use super::reap;
 use crate::service::pid::Pid;
+use crate::service::record::Process;
 
 /// A process group as it stands in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Group {
             reap::reap(member.raw());
             return sent;
         }
-        if self.members().is_empty() {
+        if self.members()?.is_empty() {
             return Ok(());
         }
         signals.iter().try_for_each(|signal| kill_group(self.id, *signal))
@@ -73,15 +74,29 @@ impl Group {
             Rest::Children
         } else if cfg!(all(target_os = "linux", not(sysmgr_posix))) {
             // zombies whose parents don't reap them are no processes any more
-            self.members().into_iter().find_map(Handle::of).map_or(Rest::Nothing, Rest::Member)
+            match self.members().and_then(a_living_one) {
+                Ok(Some(handle)) => Rest::Member(handle),
+                Ok(None) => Rest::Nothing,
+                Err(_) => Rest::Unknown,
+            }
         } else {
             Rest::Unknown
         }
     }
 
-    fn members(self) -> Vec<crate::service::record::Process> {
+    fn members(self) -> Result<Vec<Process>, Errno> {
         process::find(|_, facts| facts.group == self.id.raw() && facts.session == self.session && !facts.zombie)
     }
+}
+
+fn a_living_one(members: Vec<Process>) -> Result<Option<Handle>, Errno> {
+    for member in members {
+        let handle = Handle::take(member)?;
+        if handle.is_some() {
+            return Ok(handle);
+        }
+    }
+    Ok(None)
 }
 
 /// What there is of a group.
@@ -93,7 +108,7 @@ pub enum Rest {
     Children,
     /// Processes that are no children of ours, such as this one.
     Member(Handle),
-    /// Something; one has to look again.
+    /// Perhaps something; one has to look again.
     Unknown,
 }
 

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod context;
 pub mod dnotify;
 pub mod entry;
+mod exchange;
 pub mod fault;
 pub mod files;
 pub mod group;

@@ -88,7 +88,7 @@ impl Owner {
             // it may have been removed or replaced while we waited for nothing
             if dir.look_at(OWNER).is_ok_and(|there| same_file(&ours, &there)) {
                 let owner = Self { fd };
-                let record = owner.read();
+                let record = read_record(&owner.fd).map_err(Fault::of("read", &path))?;
                 owner.allocate(ours.st_size).map_err(Fault::of("write", &path))?;
                 return Ok(Claim::Ours(owner, record));
             }
@@ -96,11 +96,12 @@ impl Owner {
     }
 
     /// Takes over a lock that came through execve(2) with the descriptor `fd`, and the record.
-    #[must_use]
-    pub fn inherited(fd: OwnedFd) -> (Self, Option<Record>) {
-        let owner = Self { fd };
-        let record = owner.read();
-        (owner, record)
+    ///
+    /// # Errors
+    /// Of pread(2).
+    pub fn inherited(fd: OwnedFd) -> Result<(Self, Option<Record>), Errno> {
+        let record = read_record(&fd)?;
+        Ok((Self { fd }, record))
     }
 
     /// Who has the lock of `dir`. Not for one that this process holds itself.
@@ -118,7 +119,7 @@ impl Owner {
         if !is_regular(&stat) || stat.st_uid != geteuid().as_raw() && !geteuid().is_root() {
             return Ok(Holder::Nothing);
         }
-        let record = read_record(&fd);
+        let record = read_record(&fd).map_err(Fault::of("read", &path))?;
         let holder = ask(&fd).map_err(Fault::of("ask for the lock of", &path))?;
         Ok(holder.map_or(Holder::Nobody(record), |pid| Holder::Process(pid, record)))
     }
@@ -149,10 +150,6 @@ impl Owner {
         }
     }
 
-    fn read(&self) -> Option<Record> {
-        read_record(&self.fd)
-    }
-
     /// Makes the file as long as a record is, on the disk.
     fn allocate(&self, size: libc::off_t) -> Result<(), Errno> {
         let length = usize::try_from(size).unwrap_or(0);
@@ -174,10 +171,10 @@ impl Owner {
     }
 }
 
-fn read_record(fd: &OwnedFd) -> Option<Record> {
+fn read_record(fd: &OwnedFd) -> Result<Option<Record>, Errno> {
     let mut content = [0; LENGTH];
-    let n = pread(fd, &mut content, 0).ok()?;
-    Record::decode(&content[..n])
+    let n = pread(fd, &mut content, 0)?;
+    Ok(Record::decode(&content[..n]))
 }
 
 /// The process that has the lock on `fd`, which is not us.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::libc;
 
+use super::fault::is_passing;
 use crate::service::pid::Pid;
 use crate::service::record::{BootId, Process};
 
@@ -26,24 +27,25 @@ pub struct Facts {
 
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 mod os {
-    use super::{BootId, Facts};
+    use super::{BootId, Errno, Facts, answer};
     use std::fs::File;
     use std::io::Read as _;
 
-    pub fn boot_id() -> BootId {
+    pub fn boot_id() -> Result<BootId, Errno> {
         let mut text = [0; 64];
-        read("/proc/sys/kernel/random/boot_id", &mut text).and_then(BootId::parse).unwrap_or(BootId::UNKNOWN)
+        let text = read("/proc/sys/kernel/random/boot_id", &mut text)?;
+        Ok(text.and_then(BootId::parse).unwrap_or(BootId::UNKNOWN))
     }
 
     /// From `/proc/PID/stat`, which may be read where more private files of a process may not.
-    pub fn facts(pid: i32) -> Option<Facts> {
+    pub fn facts(pid: i32) -> Result<Option<Facts>, Errno> {
         let mut text = [0; 1024];
-        parse(read(&format!("/proc/{pid}/stat"), &mut text)?)
+        Ok(read(&format!("/proc/{pid}/stat"), &mut text)?.and_then(parse))
     }
 
-    fn read<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let n = File::open(path).ok()?.read(buffer).ok()?;
-        Some(&buffer[..n])
+    fn read<'b>(path: &str, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, Errno> {
+        let n = answer(File::open(path).and_then(|mut file| file.read(buffer)))?;
+        Ok(n.map(|n| &buffer[..n]))
     }
 
     /// The fields are numbered in proc(5); the second is a name that may have anything in it, so
@@ -76,30 +78,65 @@ mod os {
 
 #[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
 mod os {
-    use super::{BootId, Facts};
+    use super::{BootId, Errno, Facts};
 
-    pub fn boot_id() -> BootId {
-        BootId::UNKNOWN
+    pub fn boot_id() -> Result<BootId, Errno> {
+        Ok(BootId::UNKNOWN)
     }
 
-    pub fn facts(_: i32) -> Option<Facts> {
-        None
+    pub fn facts(_: i32) -> Result<Option<Facts>, Errno> {
+        Ok(None)
+    }
+}
+
+/// What was read, or that there is nothing; not being able to look just now is neither.
+fn answer<T>(read: std::io::Result<T>) -> Result<Option<T>, Errno> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno) if is_passing(errno) => Err(errno),
+            _ => Ok(None),
+        },
     }
 }
 
 /// The id of this boot; `UNKNOWN` where the system has none.
-#[must_use]
-pub fn boot_id() -> BootId {
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn certain_boot_id() -> Result<BootId, Errno> {
     os::boot_id()
 }
 
-/// What the system tells of the process `pid`; `None` if there is none, or nothing is told.
+/// The id of this boot, for those who only look; `UNKNOWN` where it can't be had.
 #[must_use]
-pub fn facts(pid: Pid) -> Option<Facts> {
+pub fn boot_id() -> BootId {
+    os::boot_id().unwrap_or(BootId::UNKNOWN)
+}
+
+/// What the system tells of the process `pid`; `None` if there is none, or nothing is told.
+///
+/// # Errors
+/// What kept us from looking just now: it must not be taken for dead then.
+pub fn certain_facts(pid: Pid) -> Result<Option<Facts>, Errno> {
     os::facts(pid.raw())
 }
 
+/// What the system tells of the process `pid`, for those who only look.
+#[must_use]
+pub fn facts(pid: Pid) -> Option<Facts> {
+    os::facts(pid.raw()).ok().flatten()
+}
+
 /// Our own child `pid`, as it will be known to whoever comes after us.
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn certain_identity(pid: Pid) -> Result<Process, Errno> {
+    Ok(Process { pid, start: certain_facts(pid)?.map_or(0, |facts| facts.start) })
+}
+
+/// The process `pid`, for those who only look.
 #[must_use]
 pub fn identify(pid: Pid) -> Process {
     Process { pid, start: facts(pid).map_or(0, |facts| facts.start) }
@@ -107,9 +144,16 @@ pub fn identify(pid: Pid) -> Process {
 
 /// Whether `process` lives: the number is still that of the same process, and it is no zombie.
 /// Never true where start times can't be had.
+fn lives(process: Process) -> Result<bool, Errno> {
+    let is_it = |facts: Facts| facts.start == process.start && !facts.zombie;
+    Ok(process.start != 0 && certain_facts(process.pid)?.is_some_and(is_it))
+}
+
+/// Whether `process` lives, never true where start times can't be had. If one can't look just now, any
+/// process of its number counts: what lives must not be taken for dead.
 #[must_use]
 pub fn is_alive(process: Process) -> bool {
-    process.start != 0 && facts(process.pid).is_some_and(|facts| facts.start == process.start && !facts.zombie)
+    lives(process).unwrap_or_else(|_| kill(process.pid, 0) != Err(Errno::ESRCH))
 }
 
 /// Whether `process` seems to live: as `is_alive`, but where start times can't be had any process of
@@ -141,19 +185,29 @@ pub fn age(_: Process) -> std::time::Duration {
 
 /// The processes of which `wanted` is true, of all that the system shows. A look at all of them is
 /// dear: never one for each service.
-#[must_use]
-pub fn find(mut wanted: impl FnMut(Pid, &Facts) -> bool) -> Vec<Process> {
-    let Ok(all) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let numbers = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn find(mut wanted: impl FnMut(Pid, &Facts) -> bool) -> Result<Vec<Process>, Errno> {
     let mut found = Vec::new();
-    for pid in numbers.filter_map(Pid::new) {
-        if let Some(facts) = facts(pid).filter(|facts| wanted(pid, facts)) {
+    let Some(all) = answer(std::fs::read_dir("/proc"))? else { return Ok(found) };
+    for entry in all {
+        let Some(entry) = answer(entry)? else { continue };
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = number.and_then(Pid::new) else { continue };
+        if let Some(facts) = certain_facts(pid)?.filter(|facts| wanted(pid, facts)) {
             found.push(Process { pid, start: facts.start });
         }
     }
-    found
+    Ok(found)
+}
+
+/// The arguments of a process, each with a NUL byte behind it; `None` if it has none, or is gone.
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn command_line(pid: Pid) -> Result<Option<Vec<u8>>, Errno> {
+    Ok(answer(std::fs::read(format!("/proc/{pid}/cmdline")))?.filter(|line| !line.is_empty()))
 }
 
 /// The effective user of the process `pid`, where the system shows it.
@@ -173,12 +227,20 @@ pub struct Handle {
 
 impl Handle {
     /// Takes hold of `process`; `None` if it does not live.
-    #[must_use]
-    pub fn of(process: Process) -> Option<Self> {
+    ///
+    /// # Errors
+    /// What kept us from looking just now.
+    pub fn take(process: Process) -> Result<Option<Self>, Errno> {
         let fd = pidfd(process.pid);
         // only now: a number that has changed its process before is seen, one that does so later
         // does not matter to a pidfd
-        is_alive(process).then_some(Self { process, fd })
+        Ok(lives(process)?.then_some(Self { process, fd }))
+    }
+
+    /// Takes hold of `process`; `None` if it does not live or one can't look just now.
+    #[must_use]
+    pub fn of(process: Process) -> Option<Self> {
+        Self::take(process).ok().flatten()
     }
 
     /// The process.
@@ -206,7 +268,7 @@ impl Handle {
     pub fn signal(&self, signal: i32) -> Result<(), Errno> {
         match &self.fd {
             Some(fd) => signal_pidfd(fd, signal),
-            None if self.lives() => kill(self.process.pid, signal),
+            None if lives(self.process)? => kill(self.process.pid, signal),
             None => Err(Errno::ESRCH),
         }
     }

@@ -59,15 +59,25 @@ pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask) -> Result<Pid, Err
 
 /// The processes of ours that were started by `start` as the tool `name` and have `arguments` among
 /// theirs, one behind the other; with the last argument of each.
-#[must_use]
-pub fn find_living(name: &str, arguments: &[&OsStr]) -> Vec<(Process, OsString)> {
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn find_living(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Process, OsString)>, Errno> {
     let own = std::process::id();
     let mut last = Vec::new();
+    let mut refused = None;
     let found = process::find(|pid, facts| {
         if facts.zombie || u32::try_from(pid.raw()) == Ok(own) {
             return false;
         }
-        let Some(line) = command_line(pid) else { return false };
+        let line = match process::command_line(pid) {
+            Ok(Some(line)) => line,
+            Ok(None) => return false,
+            Err(errno) => {
+                refused = Some(errno);
+                return false;
+            }
+        };
         let words: Vec<&[u8]> = line.strip_suffix(&[0]).unwrap_or(&line).split(|byte| *byte == 0).collect();
         let is_tool = words[0].rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes());
         let has_all =
@@ -78,13 +88,8 @@ pub fn find_living(name: &str, arguments: &[&OsStr]) -> Vec<(Process, OsString)>
             last.push(OsStr::from_bytes(words[words.len() - 1]).to_owned());
         }
         wanted
-    });
-    found.into_iter().zip(last).collect()
-}
-
-/// The arguments of a process, each with a NUL byte behind it.
-fn command_line(pid: Pid) -> Option<Vec<u8>> {
-    std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())
+    })?;
+    refused.map_or_else(|| Ok(found.into_iter().zip(last).collect()), Err)
 }
 
 /// Whether `path` can be executed and says its version: a file that was not installed whole, or whose

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use nix::libc;
 
+/// Between two tries of `insist`.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What is waited for besides signals, gathered anew for each wait.
 #[derive(Debug, Default)]
 pub struct Wait {
@@ -44,6 +47,23 @@ impl Wait {
         if poll(&mut self.fds, limit) <= 0 {
             for fd in &mut self.fds {
                 fd.revents = 0;
+            }
+        }
+    }
+}
+
+/// Asks until there is an answer: what must be known is not guessed. `refused` is told once why there is
+/// none yet.
+pub fn insist<T, E>(mut ask: impl FnMut() -> Result<T, E>, refused: impl FnOnce(E)) -> T {
+    let mut refused = Some(refused);
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(why) => {
+                if let Some(refused) = refused.take() {
+                    refused(why);
+                }
+                Wait::default().wait(Some(PAUSE));
             }
         }
     }

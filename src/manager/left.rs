@@ -1,0 +1,54 @@
+//! What the files of a service say, to whoever does not supervise it.
+
+use crate::service::files::LOCK;
+use crate::service::order::Order;
+use crate::service::record::BootId;
+use crate::service::record::Record;
+use crate::sys::fault::Fault;
+use crate::sys::fault::is_passing;
+use crate::sys::files::Dir;
+use crate::sys::group::Group;
+use crate::sys::group::Rest;
+use crate::sys::owner::Holder;
+use crate::sys::owner::Owner;
+use crate::sys::process;
+
+/// What the lock says.
+///
+/// # Errors
+/// What kept us from reading it just now.
+pub fn read_order(dir: &Dir) -> Result<Option<Order>, Fault> {
+    Ok(dir.read_for_certain(LOCK, &mut [0; 64])?.map(Order::parse))
+}
+
+/// The record of a service, whoever holds it.
+///
+/// # Errors
+/// What kept us from reading it just now.
+pub fn record_of(dir: &Dir) -> Result<Option<Record>, Fault> {
+    match Owner::holder(dir) {
+        Ok(Holder::Nobody(record) | Holder::Process(_, record)) => Ok(record),
+        Err(fault) if is_passing(fault.errno) => Err(fault),
+        Ok(Holder::Nothing) | Err(_) => Ok(None),
+    }
+}
+
+/// Whether anything of the run on record still lives.
+#[must_use]
+pub fn lives(record: &Record, boot: BootId) -> bool {
+    record.boot == boot
+        && record.run.is_some_and(|run| {
+            let group = Group { id: run.group, session: run.session };
+            process::is_alive(run.process) || !matches!(group.rest(), Rest::Nothing)
+        })
+}
+
+/// Removes files of ours, and what was left aside.
+pub fn remove_files(dir: &Dir, names: &[&str]) {
+    for name in dir.names().unwrap_or_default().iter().filter(|name| crate::sys::files::is_aside(name)) {
+        let _ = dir.remove(name.as_os_str());
+    }
+    for name in names {
+        let _ = dir.remove(*name);
+    }
+}
