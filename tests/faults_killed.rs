@@ -4,7 +4,7 @@
 mod common;
 mod rigged;
 
-use common::{TestBed, skip};
+use common::TestBed;
 use rigged::life::{Life, PARENT, calls_of};
 use rigged::{Rigged, can_rig, is_thorough};
 
@@ -30,30 +30,34 @@ fn killed_at_each_call(start: usize) {
         names.push(name);
     }
     rig.start();
-    for names in names.chunks(60) {
+    for names in names.chunks(4) {
         Life::new(&rig, names, PARENT).lead();
     }
     let killed = names.iter().filter(|name| rig.trace(name).contains("killed by SIGKILL")).count();
-    skip(&format!("nothing; {killed} of {} were killed", names.len()));
+    eprintln!("{killed} of {} were killed", names.len());
     assert!(killed * 2 > names.len());
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_supervisor_is_killed_while_it_starts_a_service() {
     killed_at_each_call(0);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_supervisor_is_killed_while_it_adopts_and_restarts_a_service() {
     killed_at_each_call(1);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_supervisor_is_killed_while_it_clears_away_what_is_left_and_stops_a_service() {
     killed_at_each_call(2);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_supervisor_is_killed_while_it_runs_a_service_once() {
     killed_at_each_call(3);
 }

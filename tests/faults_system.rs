@@ -58,7 +58,7 @@ fn fails_at_each_call(start: usize, times: usize) {
         }
     }
     rig.start();
-    for names in names.chunks(60) {
+    for names in names.chunks(4) {
         Life::new(&rig, names, PARENT).lead();
     }
     let failed = names.iter().filter(|name| rig.trace(name).contains("(INJECTED)")).count();
@@ -67,21 +67,25 @@ fn fails_at_each_call(start: usize, times: usize) {
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_call_fails_while_a_supervisor_starts_a_service() {
     fails_at_each_call(0, 1);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_call_fails_while_a_supervisor_adopts_and_restarts_a_service() {
     fails_at_each_call(1, 1);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_call_fails_while_a_supervisor_clears_away_what_is_left_and_stops_a_service() {
     fails_at_each_call(2, 1);
 }
 
 #[test]
+#[ignore = "takes minutes, and strace; `make chaos` runs it"]
 fn a_call_fails_several_times_in_a_row() {
     fails_at_each_call(1, 4);
 }
