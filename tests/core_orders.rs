@@ -95,7 +95,7 @@ fn once_for_a_service_that_is_up_lets_it_run_and_end() {
 fn once_for_a_service_that_fails_at_once_runs_it_one_time() {
     let bed = TestBed::new().started();
     bed.service("task", "echo ran >> $BED/log; [ -e $BED/task ] || exec sleep 1000");
-    bed.up("task");
+    bed.asleep("task");
     bed.nudge("task", Signal::SIGTERM);
     bed.down("task");
     bed.file(&bed.dir.join("task"), b"", 0o644);

@@ -307,14 +307,25 @@ impl Drop for TestBed {
             self.kill_all();
             return;
         }
-        let status = self.sysmgr.is_some().then(|| {
-            kill(self.sysmgr(), Signal::SIGCONT);
-            self.stop()
-        });
+        let mut ended = None;
+        if let Some(mut child) = self.sysmgr.take() {
+            process::try_kill(process::of_child(&child), Signal::SIGCONT);
+            process::try_kill(process::of_child(&child), Signal::SIGTERM);
+            wait::try_until(|| {
+                ended = child.try_wait().ok().flatten();
+                ended.is_some()
+            });
+            if ended.is_none() {
+                self.sysmgr = Some(child);
+                self.report();
+                self.kill_all();
+                panic!("sysmgr did not end");
+            }
+        }
         let left: Vec<_> = self.processes().into_iter().map(process::command_line).collect();
         self.kill_all();
         assert!(self.may_leave || left.is_empty(), "these were left: {left:?}; messages: {:#?}", self.messages());
-        assert!(status.is_none_or(|status| status.success()), "sysmgr: {status:?}; messages: {:#?}", self.messages());
+        assert!(ended.is_none_or(|status| status.success()), "sysmgr: {ended:?}; messages: {:#?}", self.messages());
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
