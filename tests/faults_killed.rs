@@ -1,5 +1,6 @@
 //! A runsyssv that is killed at any system call of its work: no service runs twice, none is lost, and
-//! no order. Each test does it at some of them; `make chaos` at all.
+//! no order. Each test does it at some of them, with
+//! `SYSMGR_THOROUGH` set at all.
 
 mod common;
 mod rigged;
@@ -39,25 +40,25 @@ fn killed_at_each_call(start: usize) {
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_starts_a_service() {
     killed_at_each_call(0);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_adopts_and_restarts_a_service() {
     killed_at_each_call(1);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_clears_away_what_is_left_and_stops_a_service() {
     killed_at_each_call(2);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_runs_a_service_once() {
     killed_at_each_call(3);
 }

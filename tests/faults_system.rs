@@ -1,5 +1,5 @@
 //! What the system refuses to a runsyssv, at any system call of its work, is survived; and all is as it
-//! should be afterwards. Each test does it at some calls; `make chaos` at all.
+//! should be afterwards. Each test does it at some calls, with `SYSMGR_THOROUGH` set at all.
 
 mod common;
 mod rigged;
@@ -67,25 +67,25 @@ fn fails_at_each_call(start: usize, times: usize) {
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_starts_a_service() {
     fails_at_each_call(0, 1);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_adopts_and_restarts_a_service() {
     fails_at_each_call(1, 1);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_clears_away_what_is_left_and_stops_a_service() {
     fails_at_each_call(2, 1);
 }
 
 #[test]
-#[ignore = "takes minutes, and strace; `make chaos` runs it"]
+#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_several_times_in_a_row() {
     fails_at_each_call(1, 4);
 }

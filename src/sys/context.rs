@@ -91,6 +91,8 @@ pub fn execute_anew(path: &Path, word: &str, umask: Umask) -> Errno {
     argv.push(std::ptr::null());
     let Ok(path) = super::service::c_path(path) else { return Errno::EINVAL };
     let context = Context::with_umask(&[(RESUME, OsStr::new(word))], umask);
+    // what has come while the new file was tried is not for us any more
+    super::signals::send_back();
     // SAFETY: umask(2) takes a number; both lists end in null and live across the call.
     unsafe {
         libc::umask(umask);

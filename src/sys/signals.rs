@@ -52,6 +52,15 @@ pub fn take() -> Arrived {
     Arrived(ARRIVED.swap(0, Ordering::Relaxed))
 }
 
+/// Makes those that have arrived pending again, for the program that we become by execve(2).
+pub(super) fn send_back() {
+    let arrived = take();
+    for signal in HANDLED.into_iter().filter(|signal| arrived.has(*signal)) {
+        // SAFETY: kill(2) of ourselves takes two numbers; the signal is blocked, and so stays pending.
+        unsafe { libc::kill(libc::getpid(), signal) };
+    }
+}
+
 extern "C" fn note(signal: libc::c_int) {
     ARRIVED.fetch_or(1 << signal, Ordering::Relaxed);
 }
