@@ -233,9 +233,9 @@ impl World {
             Some((main, _)) if self.on_record == Some(main) => machine = machine.adopt(main, self.now),
             Some(main) => panic!("{main:?} is not on record: {self:?}"),
             None if self.left => {
-                let (adopted, what) = machine.adopt_rest(self.now);
+                let (adopted, what) = machine.lost(self.now, true, self.now);
                 machine = adopted;
-                effect = Some(what);
+                effect = what;
             }
             None => {}
         }

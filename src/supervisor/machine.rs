@@ -85,11 +85,12 @@ impl Machine {
         self
     }
 
-    /// A service whose main process is gone as well as its supervisor, but not all of its group.
+    /// A service whose main process, started at `started`, has ended as well as its supervisor; with
+    /// something left in its group or not.
     #[must_use]
-    pub fn adopt_rest(mut self, now: Moment) -> (Self, Effect) {
-        self.last = Some(Ended::Unknown);
-        let effect = self.clear(now);
+    pub fn lost(mut self, started: Moment, left: bool, now: Moment) -> (Self, Option<Effect>) {
+        self.started = started;
+        let effect = self.ended(Ended::Unknown, left, now);
         (self, effect)
     }
 

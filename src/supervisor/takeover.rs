@@ -8,7 +8,6 @@ use super::driver::{Supervisor, refused};
 use super::machine::{Event, State};
 use super::run::group_of;
 use crate::cli::Verbosity;
-use crate::service::ended::Ended;
 use crate::service::moment::Moment;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
@@ -96,16 +95,16 @@ impl Supervisor {
                 let pid = run.process.pid;
                 self.say(Verbosity::Normal, format_args!("its supervisor was gone; process {pid} goes on"));
             }
-        } else if matches!(group_of(run).rest(), Rest::Nothing) {
-            self.run = None;
-            if self.machine.main().is_some() || !is_resumed {
-                self.machine = self.machine.resume(State::Down, now, now);
-                self.machine.last = Some(Ended::Unknown);
+        } else if self.machine.main().is_some() || !is_resumed {
+            let left = !matches!(group_of(run).rest(), Rest::Nothing);
+            if !left {
+                self.run = None;
             }
-        } else if !matches!(self.machine.state, State::Clearing(_)) {
-            let (machine, effect) = self.machine.adopt_rest(now);
+            let (machine, effect) = self.machine.lost(now - process::age(run.process), left, now);
             self.machine = machine;
-            self.perform(effect);
+            if let Some(effect) = effect {
+                self.perform(effect);
+            }
         }
     }
 
