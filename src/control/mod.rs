@@ -1,12 +1,17 @@
 //! svctl: tells services to start, stop, restart...; says how they are.
 
 pub mod goal;
+mod json;
+mod live;
 mod operate;
 pub mod outcome;
 pub mod report;
 mod service;
 mod show;
 mod survey;
+pub mod table;
+pub mod tree;
+pub mod why;
 pub mod words;
 
 use std::collections::BTreeSet;
@@ -59,11 +64,16 @@ fn run(request: &Request, scene: &mut Scene) -> Result<u8, u8> {
     let names = names(scene, &request.services, &mut outcomes);
     let chosen: Vec<&Name> = names.iter().collect();
     let all = request.services.is_empty();
+    if request.watch && (all || !names.is_empty()) {
+        live::watch(scene, if all { None } else { Some(&names) }, request);
+        return Ok(Outcome::of_all(&outcomes).code());
+    }
     outcomes.extend(match (request.operation, signal) {
         (_, Some(signal)) => operate::signal(scene, &chosen, signal),
         (Operation::Status, _) => show::status(scene, &chosen, all, request),
         (Operation::Pid, _) => show::pids(scene, &chosen, request.quiet),
-        (Operation::Why | Operation::Deps, _) => Vec::new(),
+        (Operation::Why, _) => show::why(scene, &chosen),
+        (Operation::Deps, _) => show::deps(scene, &chosen, all),
         (operation, _) => {
             let wait = request.wait.unwrap_or(scene.timings.stop_timeout);
             operate::operate(scene, &chosen, &Wish { operation, wait, force: request.force })

@@ -11,6 +11,9 @@ use crate::service::order::Order;
 use crate::service::record::Process;
 use crate::service::status::{Phase, Status};
 
+/// What is said of a service whose file was changed after it was started.
+pub const STALE: &str = "its file is newer than the process";
+
 /// Where the service stands in the service directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -268,7 +271,7 @@ impl View {
             notes.push("about to be restarted".to_owned());
         }
         if runs && self.stale {
-            notes.push("its file is newer than the process".to_owned());
+            notes.push(STALE.to_owned());
         }
         if self.place == Place::Missing && self.order != Some(Order::Gone) {
             notes.push("not in the service directory".to_owned());
@@ -281,7 +284,7 @@ impl View {
         if self.main.is_some() && !self.supervised && !self.managed {
             notes.push("without a supervisor, and sysmgr is not running".to_owned());
         }
-        if condition != Condition::Refused {
+        if condition == Condition::Backoff {
             notes.extend(self.status.as_ref().and_then(|status| status.reason.clone()));
         }
         notes

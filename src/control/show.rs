@@ -1,32 +1,79 @@
 //! What svctl prints.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use super::json;
 use super::outcome::Outcome;
+use super::report::{Condition, View};
 use super::survey::Scene;
-use super::{complain, complain_of};
+use super::table::{Style, table};
+use super::{complain, complain_of, tree, why};
 use crate::cli::svctl::Request;
+use crate::depends::graph::Graph;
+use crate::depends::others;
 use crate::service::name::Name;
+use crate::sys::terminal;
+
+/// In which form the status is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A line a service, for people and scripts.
+    Lines,
+    /// Columns, for a terminal.
+    Table(Style),
+    /// For programs: over several lines, or one.
+    Json(bool),
+}
+
+impl Form {
+    /// The form that is asked for, and that standard output wants.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        if request.json {
+            return Self::Json(!request.watch);
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
+        terminal::size().map_or(Self::Lines, |(width, _)| Self::Table(Style { width, colour }))
+    }
+
+    /// The services in this form.
+    #[must_use]
+    pub fn show(self, scene: &Scene, views: &[View]) -> String {
+        match self {
+            Self::Lines => views.iter().map(|view| view.line() + "\n").collect(),
+            Self::Table(style) => table(views, style),
+            Self::Json(pretty) => json::array(views, |view| depends(scene, view), pretty),
+        }
+    }
+}
+
+fn depends(scene: &Scene, view: &View) -> Vec<String> {
+    let recorded = scene.dir(&view.name).map_or_else(Vec::new, |dir| others::recorded(&dir));
+    recorded.iter().map(ToString::to_string).collect()
+}
 
 /// Says how services are.
 pub fn status(scene: &Scene, names: &[&Name], all: bool, request: &Request) -> Vec<Outcome> {
     let managed = scene.is_managed();
     let views: Vec<_> = names.iter().map(|name| scene.view(name, managed)).collect();
     if !request.quiet {
-        let mut text = String::new();
-        for view in &views {
-            let _ = writeln!(text, "{}", view.line());
-        }
-        print(&text);
-        if !managed && !views.is_empty() {
+        print(&Form::of(request).show(scene, &views));
+        if !managed && !views.is_empty() && !request.json {
             complain("sysmgr is not running");
-        } else if views.is_empty() && all {
+        } else if views.is_empty() && all && !request.json {
             complain("there are no services");
         }
     }
-    let outcome = |up| if up { Outcome::Done } else { Outcome::Failed };
-    views.iter().map(|view| outcome(view.condition().is_up())).collect()
+    views.iter().map(outcome).collect()
+}
+
+/// What the exit code says of a service that was asked about.
+fn outcome(view: &View) -> Outcome {
+    if view.condition().is_up() { Outcome::Done } else { Outcome::Failed }
 }
 
 /// Prints the process ids of services.
@@ -47,6 +94,55 @@ pub fn pids(scene: &Scene, names: &[&Name], quiet: bool) -> Vec<Outcome> {
     }
     print(&text);
     outcomes
+}
+
+/// Says why services are as they are.
+pub fn why(scene: &Scene, names: &[&Name]) -> Vec<Outcome> {
+    let graph = learned(scene);
+    let managed = scene.is_managed();
+    let mut views: BTreeMap<Name, View> = BTreeMap::new();
+    let mut open: Vec<Name> = names.iter().map(|name| (*name).clone()).collect();
+    while let Some(name) = open.pop() {
+        if let Entry::Vacant(place) = views.entry(name) {
+            let view = scene.view(place.key(), managed);
+            open.extend(why::causes(&view, &graph));
+            place.insert(view);
+        }
+    }
+    for name in names {
+        print(&why::explain(name, &views, &graph));
+    }
+    if !managed {
+        complain("sysmgr is not running");
+    }
+    names.iter().filter_map(|name| views.get(*name)).map(outcome).collect()
+}
+
+/// Draws the learned dependencies.
+pub fn deps(scene: &Scene, names: &[&Name], all: bool) -> Vec<Outcome> {
+    let graph = learned(scene);
+    let roots = if all { tree::roots(&graph) } else { names.iter().map(|name| (*name).clone()).collect() };
+    if roots.is_empty() {
+        complain("no service has waited for another yet, in sysmgr-depends");
+    }
+    let managed = scene.is_managed();
+    let state = |name: &Name| {
+        let view = scene.view(name, managed);
+        match view.condition() {
+            Condition::Up => None,
+            Condition::New if !scene.exists(name) => Some("no such service".to_owned()),
+            condition => Some(condition.word().to_owned()),
+        }
+    };
+    for root in &roots {
+        print(&tree::draw(&graph, root, state));
+    }
+    Vec::new()
+}
+
+/// Who is known to wait for whom.
+fn learned(scene: &Scene) -> Graph {
+    scene.rundir.as_ref().map_or_else(Graph::default, others::all)
 }
 
 /// Writes to standard output. Whoever reads it may have gone, as head(1) does: that is no fault.

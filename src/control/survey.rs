@@ -21,6 +21,7 @@ use crate::sys::entry::{self, Entry, Refusal};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::owner::{Holder, Owner};
+use crate::sys::stamp::Stamp;
 use crate::sys::{clock, process};
 
 /// A process that was started so shortly before its file was changed is not told apart from one
@@ -40,6 +41,8 @@ pub struct Scene {
     pub rundir: Option<Dir>,
     /// Whether sysmgr is of our user, so that it may and refuses what we may and would.
     ours: bool,
+    /// Whether what others than root could have written is refused.
+    strict: bool,
 }
 
 impl Scene {
@@ -47,7 +50,9 @@ impl Scene {
     #[must_use]
     pub fn new(dirs: Dirs, timings: Timings) -> Self {
         let rundir = Dir::open(&dirs.rundir).ok();
-        Self { ours: rundir.as_ref().is_none_or(Dir::is_ours), boot: process::boot_id(), rundir, dirs, timings }
+        let ours = rundir.as_ref().is_none_or(Dir::is_ours);
+        let strict = ours && entry::is_strict(timings.owner_check);
+        Self { ours, strict, boot: process::boot_id(), rundir, dirs, timings }
     }
 
     /// Sees to it that what is looked at is what is there now.
@@ -103,17 +108,16 @@ impl Scene {
 
     /// Its entry in the service directory.
     #[must_use]
-    pub fn place(&self, name: &Name) -> (Place, Option<entry::Entry>) {
+    pub fn place(&self, name: &Name) -> (Place, Option<Stamp>) {
         let entry = entry::look(&self.dirs.sysdir, name.as_ref(), self.timings.owner_check && self.ours);
-        let place = match &entry {
-            Entry::Service(_) => Place::Present,
-            Entry::Missing => Place::Missing,
+        match entry {
+            Entry::Service(stamp) => (Place::Present, Some(stamp)),
+            Entry::Missing => (Place::Missing, None),
             // what we may not do sysmgr may
-            Entry::Refused(Refusal::NotExecutable | Refusal::Unreadable(_)) if !self.ours => Place::Present,
-            Entry::Refused(refusal) => Place::Refused(refusal.to_string()),
-            Entry::Unknown(errno) => Place::Refused(format!("it cannot be looked at: {}", errno.desc())),
-        };
-        (place, Some(entry))
+            Entry::Refused(Refusal::NotExecutable | Refusal::Unreadable(_)) if !self.ours => (Place::Present, None),
+            Entry::Refused(refusal) => (Place::Refused(refusal.to_string()), None),
+            Entry::Unknown(errno) => (Place::Refused(format!("it cannot be looked at: {}", errno.desc())), None),
+        }
     }
 
     /// The status of a service in this boot.
@@ -128,9 +132,11 @@ impl Scene {
         let dir = self.dir(name);
         let status = dir.as_ref().and_then(|dir| self.status(dir));
         let main = status.as_ref().and_then(main_of).map(|process| Main { process, age: process::age(process) });
-        let (place, entry) = self.place(name);
-        let stale = match (&entry, main) {
-            (Some(Entry::Service(stamp)), Some(main)) if !main.age.is_zero() => {
+        // most run, and for those one look is enough
+        let glanced = main.and_then(|_| entry::glance(&self.dirs.sysdir.join(name), self.strict));
+        let (place, stamp) = glanced.map_or_else(|| self.place(name), |stamp| (Place::Present, Some(stamp)));
+        let stale = match (stamp, main) {
+            (Some(stamp), Some(main)) if !main.age.is_zero() => {
                 clock::ago(stamp.changed.0, stamp.changed.1) + GRAIN < main.age
             }
             _ => false,

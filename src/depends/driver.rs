@@ -236,6 +236,11 @@ impl<'o> Waiting<'o> {
         if other.seen.age.is_some() {
             return;
         }
+        let failing = other.status.as_ref().filter(|status| status.phase == Phase::Backoff && status.failures > 1);
+        if let Some(last) = failing.and_then(|status| status.last_exit) {
+            let last = last.in_words();
+            return self.say(&format!("waits for {name}, which keeps failing: {last} ('svctl why {name}' tells more)"));
+        }
         let refused = other.status.as_ref().filter(|status| status.phase == Phase::Refused);
         let why = match (other.order, refused) {
             (Some(Order::Once | Order::Restart), _) | (None, None) => return,

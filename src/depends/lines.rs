@@ -32,6 +32,15 @@ impl Awaited {
         }
     }
 
+    /// The name of the service, or the path.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Up(name) | Self::Ready(name) => name.to_string(),
+            Self::Path(path) => Printable(path).to_string(),
+        }
+    }
+
     fn parse(text: &[u8]) -> Option<Self> {
         let name = |bytes| Name::new(OsStr::from_bytes(bytes)).ok();
         match text {

@@ -193,8 +193,7 @@ fn marked(dir: &Dir) -> u32 {
 /// What stands in `depends`.
 #[must_use]
 pub fn recorded(dir: &Dir) -> Vec<Name> {
-    let mut content = vec![0; 65536];
-    dir.read(files::DEPENDS, &mut content).map_or_else(Vec::new, read_depends)
+    dir.read_whole(files::DEPENDS).map_or_else(Vec::new, |content| read_depends(&content))
 }
 
 /// The learned dependencies of all services of the run directory.
@@ -215,8 +214,7 @@ pub fn all(rundir: &Dir) -> Graph {
 /// The lines of `waiting` whose processes live.
 #[must_use]
 pub fn living_waiters(dir: &Dir) -> Vec<Waiter> {
-    let mut content = vec![0; 65536];
-    let waiters = dir.read(files::WAITING, &mut content).map_or_else(Vec::new, read_waiting);
+    let waiters = dir.read_whole(files::WAITING).map_or_else(Vec::new, |content| read_waiting(&content));
     waiters.into_iter().filter(|waiter| process::seems_alive(waiter.process)).collect()
 }
 

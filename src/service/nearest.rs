@@ -6,7 +6,8 @@ use std::fmt::Display;
 #[must_use]
 pub fn nearest<'n, T: Display + Ord>(meant: &T, names: impl IntoIterator<Item = &'n T>) -> Option<&'n T> {
     let meant = letters(meant);
-    let allowed = (meant.len() / 3).max(1);
+    // of a name of one letter any other would be near
+    let allowed = (meant.len() / 3).max(1).min(meant.len().saturating_sub(1));
     names
         .into_iter()
         .map(|name| (distance(&meant, &letters(name)), name))
@@ -54,5 +55,6 @@ mod tests {
         assert_eq!(found("bd").as_deref(), Some("db"));
         assert_eq!(found("apache"), None);
         assert_eq!(found("x"), None);
+        assert_eq!(nearest(&name("b"), &[name("a")]), None);
     }
 }

@@ -94,7 +94,7 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
         Some(Refusal::Special)
     } else if file.mode() & 0o111 == 0 || access(&path, AccessFlags::X_OK).is_err() {
         Some(Refusal::NotExecutable)
-    } else if owner_check && geteuid().is_root() {
+    } else if is_strict(owner_check) {
         distrust(sysdir, &path, &file, is_link)
     } else {
         None
@@ -107,6 +107,21 @@ fn unreadable(error: &std::io::Error) -> Entry {
         Some(errno) if is_passing(errno) => Entry::Unknown(errno),
         _ => Entry::Refused(Refusal::Unreadable(describe(error))),
     }
+}
+
+/// Whether we refuse what others than root could have written: if that is wanted, and we are root.
+#[must_use]
+pub fn is_strict(owner_check: bool) -> bool {
+    owner_check && geteuid().is_root()
+}
+
+/// Looks at an entry in a hurry: its stamp, if it is no link and plainly a service by itself.
+#[must_use]
+pub fn glance(path: &Path, strict: bool) -> Option<Stamp> {
+    let file = path.symlink_metadata().ok()?;
+    let executable = file.is_file() && file.mode() & 0o111 != 0;
+    let trusted = !strict || file.uid() == 0 && file.mode() & 0o022 == 0;
+    (executable && trusted).then(|| stamp(&file))
 }
 
 /// What others than root could have written: the file, the service directory, or the directory of

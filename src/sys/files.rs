@@ -183,6 +183,16 @@ impl Dir {
         self.read_for_certain(name, buffer).unwrap_or(Some(&[]))
     }
 
+    /// Reads the file `name`, up to a million bytes. `None` if it can't be read.
+    #[must_use]
+    pub fn read_whole(&self, name: &str) -> Option<Vec<u8>> {
+        use std::io::Read as _;
+        let fd = self.open_file(name, OFlag::O_RDONLY, 0).ok()?;
+        let mut content = Vec::new();
+        std::fs::File::from(fd).take(1 << 20).read_to_end(&mut content).ok()?;
+        Some(content)
+    }
+
     /// Replaces the file `name` by one of mode 0644 that has `content`: a reader sees the old one
     /// or the new one, whole.
     ///

@@ -1,0 +1,119 @@
+//! The status on a terminal: columns, and colours where they are wanted.
+
+use std::fmt::Write as _;
+
+use super::report::{Condition, View};
+use super::words::length;
+
+/// How the terminal wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// How many columns it has.
+    pub width: usize,
+    /// Whether it shows colours, and the user likes them.
+    pub colour: bool,
+}
+
+/// Below this width the last column is not broken into lines: the terminal does that.
+const NARROW: usize = 24;
+
+const HEAD: [&str; 5] = ["SERVICE", "STATE", "PID", "FOR", ""];
+
+/// The services, a line each, or more where one is too long.
+#[must_use]
+pub fn table(views: &[View], style: Style) -> String {
+    let rows: Vec<[String; 5]> = views.iter().map(row).collect();
+    let mut widths = HEAD.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    if !rows.is_empty() {
+        put(&mut text, &HEAD.map(str::to_owned), &widths, style, "\x1b[1m", true);
+    }
+    for (view, row) in views.iter().zip(&rows) {
+        put(&mut text, row, &widths, style, colour(view.condition()), false);
+    }
+    text
+}
+
+fn row(view: &View) -> [String; 5] {
+    let word = if view.condition().is_up() { "UP" } else { "DOWN" };
+    let pid = view.main.map_or_else(String::new, |main| main.process.pid.to_string());
+    let time = match view.main {
+        Some(main) if !main.age.is_zero() => length(main.age),
+        Some(_) => view.length().map_or_else(String::new, length),
+        None => String::new(),
+    };
+    let about: Vec<String> = view.state().into_iter().chain(view.history()).chain(view.notes()).collect();
+    [view.name.to_string(), word.to_owned(), pid, time, about.join(", ")]
+}
+
+const fn colour(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Up => "\x1b[32m",
+        Condition::Stopping | Condition::Starting | Condition::Waiting | Condition::Clearing => "\x1b[33m",
+        Condition::Backoff | Condition::Refused | Condition::Lost => "\x1b[31m",
+        Condition::Down | Condition::New => "\x1b[2m",
+    }
+}
+
+/// Adds a row, of which the state, or all, has the colour.
+fn put(text: &mut String, row: &[String; 5], widths: &[usize; 5], style: Style, colour: &str, all: bool) {
+    let mut offset = 0;
+    let mut line = String::new();
+    for (place, (cell, width)) in row.iter().zip(widths).enumerate().take(4) {
+        let gap = width - cell.chars().count() + 2;
+        if style.colour && !cell.is_empty() && (all || place == 1) {
+            let _ = write!(line, "{colour}{cell}\x1b[0m");
+        } else {
+            line.push_str(cell);
+        }
+        line.push_str(&" ".repeat(gap));
+        offset += width + 2;
+    }
+    let room = style.width.saturating_sub(offset);
+    if room < NARROW {
+        line.push_str(&row[4]);
+    } else {
+        line.push_str(&broken(&row[4], room).join(&format!("\n{}", " ".repeat(offset))));
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+/// Breaks a text between words into lines of at most `room` characters. A longer word stays whole.
+fn broken(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut length = 0;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        if length > 0 && length + 1 + letters > room {
+            lines.push(String::new());
+            length = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if length > 0 {
+                line.push(' ');
+                length += 1;
+            }
+            line.push_str(word);
+            length += letters;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broken;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(broken("a bb ccc dddd", 6), ["a bb", "ccc", "dddd"]);
+        assert_eq!(broken("a longerthansix b", 6), ["a", "longerthansix", "b"]);
+        assert_eq!(broken("", 6), [""]);
+    }
+}

@@ -1,0 +1,163 @@
+//! Why a service is as it is: the chain of reasons, each below the one that it explains.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::report::{Condition, Place, View};
+use super::words::{length, short, times};
+use crate::depends::graph::Graph;
+use crate::depends::lines::Awaited;
+use crate::service::ended::Ended;
+use crate::service::name::Name;
+use crate::service::order::Order;
+
+/// Those whose state explains that of the service: what it waits for; of one that fails or runs,
+/// what it has waited for.
+#[must_use]
+pub fn causes(view: &View, graph: &Graph) -> Vec<Name> {
+    match view.condition() {
+        Condition::Waiting => view.waits.iter().filter_map(Awaited::service).cloned().collect(),
+        Condition::Backoff | Condition::Up => graph.needs(&view.name).cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Follows the reasons for how `name` is, through `views`, to their root.
+#[must_use]
+pub fn explain(name: &Name, views: &BTreeMap<Name, View>, graph: &Graph) -> String {
+    let mut text = String::new();
+    let mut told = BTreeSet::new();
+    let mut open = vec![(0, name, "")];
+    while let Some((depth, name, relation)) = open.pop() {
+        let indent = "  ".repeat(depth);
+        let Some(view) = views.get(name) else { continue };
+        if !told.insert(name) {
+            let _ = writeln!(text, "{indent}{name}: see above");
+            continue;
+        }
+        let _ = writeln!(text, "{indent}{}", sentence(view, relation));
+        for hint in hints(view) {
+            let _ = writeln!(text, "{indent}  {hint}");
+        }
+        if let Some(circle) = graph.circle(name).filter(|_| depth == 0) {
+            let circle: Vec<String> = circle.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "{indent}  these wait for each other: {} -> {name}", circle.join(" -> "));
+        }
+        let awaited = view.condition() == Condition::Waiting;
+        for cause in causes(view, graph).into_iter().rev() {
+            // of what is not waited for, only that counts which is not up
+            if let Some((cause, other)) = views.get_key_value(&cause) {
+                if awaited || !other.condition().is_up() {
+                    open.push((depth + 1, cause, if awaited { "" } else { ", for which it has waited," }));
+                }
+            }
+        }
+    }
+    text
+}
+
+/// How it is, and the reason for that.
+fn sentence(view: &View, relation: &str) -> String {
+    let name = &view.name;
+    let word = if view.condition().is_up() { "up" } else { "down" };
+    format!("{name}{relation} is {word}: {}", reason(view))
+}
+
+fn reason(view: &View) -> String {
+    let time = view.length().map_or_else(String::new, length);
+    let process = view.main.map_or_else(String::new, |main| format!("process {}", main.process.pid));
+    let last = view.last_run().unwrap_or_else(|| "it has ended".to_owned());
+    match view.condition() {
+        Condition::Up => match view.restarts() {
+            0 => format!("{process} has run for {time}"),
+            n => format!("{process} has run for {time}; restarted {}, since the run before {last}", times(n)),
+        },
+        Condition::Stopping => format!("told to stop {time} ago, but {process} has not ended yet"),
+        Condition::Starting => format!("{process} is just being started"),
+        Condition::Waiting => format!("it waits for {} ({process}, {time})", view.awaited()),
+        Condition::Clearing => format!("{last}, and what it left behind is being ended"),
+        Condition::Backoff => backoff(view, &last),
+        Condition::Refused => format!("it can't be a service: {}", view.refusal()),
+        Condition::Down => down(view, &time, &last),
+        Condition::Lost if view.managed || view.supervised => "its process has just ended".to_owned(),
+        Condition::Lost => "its process is gone, and sysmgr is not running".to_owned(),
+        Condition::New if view.place == Place::Missing => "it is not in the service directory".to_owned(),
+        Condition::New if view.managed => "sysmgr has not started it yet".to_owned(),
+        Condition::New => "it was never started, and sysmgr is not running".to_owned(),
+    }
+}
+
+fn backoff(view: &View, last: &str) -> String {
+    let failures = view.status.as_ref().map_or(0, |status| status.failures);
+    let often = if failures > 1 { format!(", {} in a row", times(failures.into())) } else { String::new() };
+    let next = match view.next_try() {
+        _ if !view.managed && !view.supervised => "sysmgr is not running".to_owned(),
+        Some(time) if !time.is_zero() => format!("next try in {}", short(time)),
+        _ => "it is tried again now".to_owned(),
+    };
+    format!("{last}{often}; {next}")
+}
+
+fn down(view: &View, time: &str, last: &str) -> String {
+    match view.order {
+        Some(Order::Stop) => format!("it was stopped {time} ago, by 'svctl stop' or a signal to its supervisor"),
+        Some(Order::Kill) => format!("it was killed {time} ago, by 'svctl kill' or a signal to its supervisor"),
+        Some(Order::Ran) => format!("it was to run once, and {last}, {time} ago"),
+        Some(Order::Shutdown) => format!("sysmgr stopped it {time} ago, when it was told to end"),
+        Some(Order::Gone) => "its file was removed from the service directory".to_owned(),
+        Some(Order::Hold) => "its file 'lock' keeps it down, which somebody has made".to_owned(),
+        Some(Order::Once | Order::Restart) | None if view.managed || view.supervised => {
+            "it is about to be started".to_owned()
+        }
+        Some(Order::Once | Order::Restart) | None => "sysmgr is not running".to_owned(),
+    }
+}
+
+/// What one may do about it, and what else one should know.
+fn hints(view: &View) -> Vec<String> {
+    let name = &view.name;
+    let mut hints = Vec::new();
+    match view.condition() {
+        Condition::Down if view.order.is_some_and(|order| !order.starts() && order != Order::Gone) => {
+            hints.push(format!("'svctl start {name}' starts it"));
+        }
+        Condition::Stopping => hints.push(format!("'svctl stop -f {name}' kills it")),
+        Condition::Backoff => hints.extend(failure(view).map(str::to_owned)),
+        Condition::Waiting => {
+            for awaited in &view.waits {
+                match awaited {
+                    Awaited::Path(_) => hints.push(format!("there is no {awaited}")),
+                    Awaited::Ready(other) => hints.push(format!("{other} has to make its file 'ready' for that")),
+                    Awaited::Up(_) => {}
+                }
+            }
+        }
+        _ => {}
+    }
+    if view.stale && view.main.is_some() {
+        hints.push(format!("its file was changed after it was started: 'svctl restart {name}' takes the new one"));
+    }
+    hints.extend(view.notes().into_iter().filter(|note| note != super::report::STALE));
+    hints
+}
+
+/// What a failure often means.
+fn failure(view: &View) -> Option<&'static str> {
+    let status = view.status.as_ref()?;
+    if status.reason.is_some() {
+        return None;
+    }
+    Some(match status.last_exit? {
+        Ended::Code(0) => {
+            "a service has to go on running in the foreground; daemons have a flag for that, such as -f, -n, -D or --foreground"
+        }
+        Ended::Code(126) => "126 is what a shell exits with when it may not execute a command",
+        Ended::Code(127) => "127 is what a shell exits with when it does not find a command",
+        Ended::Signal { number: 9, .. } => {
+            "SIGKILL came from somebody else; from the kernel, if memory was short (dmesg tells)"
+        }
+        Ended::Exec(2) if view.interpreter.is_some() => "its first line names an interpreter that is not there",
+        Ended::Exec(_) => "its first line, or the machine that it was built for, may be wrong",
+        Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => return None,
+    })
+}

@@ -1,0 +1,290 @@
+//! svctl explains: why, deps, JSON, terminals, changes as they happen.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use common::said::Said;
+use common::services::SLEEPER;
+use common::{Signal, TestBed, kill, skip, until};
+use serde_json::Value;
+use sysmgr::service::status::Phase;
+
+#[track_caller]
+fn svctl(bed: &TestBed, arguments: &str) -> Said {
+    Said::by(bed.program("svctl").args(arguments.split_whitespace()))
+}
+
+/// A bed in whose services `$DEPENDS` is sysmgr-depends.
+fn bed() -> TestBed {
+    let mut bed = TestBed::new();
+    let depends = bed.executable("sysmgr-depends");
+    bed.start_by(|command| {
+        command.env("DEPENDS", depends);
+    });
+    bed
+}
+
+#[test]
+fn why_follows_the_waits_to_the_failure_at_their_root() {
+    let bed = bed();
+    bed.service("app", "$DEPENDS web || exit 1; exec sleep 1000");
+    bed.service("web", "$DEPENDS db || exit 1; exec sleep 1000");
+    bed.service("db", "exit 1");
+    until("app waits", || bed.path("app", "waiting").exists() && bed.path("web", "waiting").exists());
+    bed.comes_to("db", Phase::Backoff);
+    let said = svctl(&bed, "why app").ended(1).quietly();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].starts_with("app is down: it waits for web (process "), "{said:?}");
+    assert!(lines[1].starts_with("  web is down: it waits for db (process "), "{said:?}");
+    assert!(lines[2].starts_with("    db is down: exited with 1 after 0.0 s"), "{said:?}");
+    assert!(lines[2].contains("next try in ") || lines[2].contains("tried again now"), "{said:?}");
+    // two of them, one after the other
+    let said = svctl(&bed, "why db web").ended(1);
+    assert_eq!(said.out.lines().filter(|line| line.starts_with("db is down")).count(), 1, "{said:?}");
+    svctl(&bed, "why nosuch").ended(3);
+}
+
+#[test]
+fn why_tells_who_stopped_it_and_what_to_do() {
+    let mut bed = bed();
+    for name in ["a", "b", "c", "d"] {
+        bed.service(name, SLEEPER);
+        bed.up(name);
+    }
+    svctl(&bed, "stop a").ended(0);
+    svctl(&bed, "kill b").ended(0);
+    bed.order("c", "");
+    bed.signal("c", Signal::SIGKILL);
+    bed.down("c");
+    let said = svctl(&bed, "why a b c d").ended(1).quietly();
+    for (line, expected) in said.out.lines().zip([
+        "a is down: it was stopped ",
+        "  'svctl start a' starts it",
+        "b is down: it was killed ",
+        "  'svctl start b' starts it",
+        "c is down: its file 'lock' keeps it down",
+        "  'svctl start c' starts it",
+        "d is up: process ",
+    ]) {
+        assert!(line.starts_with(expected), "{expected:?}: {said:?}");
+    }
+    bed.entry("text", b"none\n", 0o644);
+    bed.comes_to("text", Phase::Refused);
+    let said = svctl(&bed, "why text").ended(1);
+    assert!(said.out.starts_with("text is down: it can't be a service: it is not executable (chmod +x"), "{said:?}");
+    bed.kill_sysmgr();
+    let said = svctl(&bed, "why d").ended(0).complained(&["sysmgr is not running"]);
+    assert!(said.out.starts_with("d is up"), "{said:?}");
+    bed.service("new", SLEEPER);
+    let said = svctl(&bed, "why new").ended(1);
+    assert!(said.out.starts_with("new is down: it was never started, and sysmgr is not running"), "{said:?}");
+    svctl(&bed, "stop a b c d").ended(0);
+}
+
+#[test]
+fn why_knows_what_failures_often_mean() {
+    let bed = bed();
+    bed.service("nocommand", "/nonexistent/command");
+    bed.entry("interpreter", b"#!/nonexistent/python -x\n", 0o755);
+    bed.service("crash", "kill -SEGV $$");
+    bed.service("background", "setsid sleep 1000 & exit 0");
+    for name in ["nocommand", "interpreter", "crash", "background"] {
+        bed.comes_to(name, Phase::Backoff);
+    }
+    let said = svctl(&bed, "why nocommand").ended(1);
+    assert!(said.out.contains("exited with 127"), "{said:?}");
+    assert!(said.out.contains("127 is what a shell exits with when it does not find a command"), "{said:?}");
+    let said = svctl(&bed, "why interpreter").ended(1);
+    assert!(said.out.contains("cannot be executed: /nonexistent/python: No such file or directory"), "{said:?}");
+    let said = svctl(&bed, "status crash").ended(1);
+    assert!(said.out.contains("killed by SIGSEGV"), "{said:?}");
+    until("it is seen that it went to the background", || {
+        svctl(&bed, "why background").out.contains("it has put itself in the background")
+    });
+    let said = svctl(&bed, "status background").ended(1);
+    assert!(said.out.contains("--foreground"), "{said:?}");
+    // what it has left in a session of its own is nobody's, and would be left over
+    for pid in bed.processes() {
+        if common::process::command_line(pid).contains("sleep 1000") {
+            kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+#[test]
+fn a_circle_is_named_by_all_who_explain() {
+    let bed = bed();
+    bed.service("b", "exit 1");
+    bed.service("a", "exec $DEPENDS b");
+    until("a waits", || bed.path("a", "waiting").exists());
+    bed.service("b", "exec $DEPENDS a");
+    until("b has waited", || bed.path("b", "depends").exists());
+    bed.comes_to("b", Phase::Backoff);
+    let said = svctl(&bed, "why a").ended(1);
+    assert!(said.out.contains("these wait for each other: a -> b -> a"), "{said:?}");
+    let said = svctl(&bed, "deps b").ended(0);
+    assert!(said.out.contains("a circle: b -> a -> b"), "{said:?}");
+}
+
+#[test]
+fn deps_draws_what_has_waited_for_what() {
+    let bed = bed();
+    svctl(&bed, "deps").ended(0).complained(&["no service has waited"]);
+    bed.service("cache", SLEEPER);
+    bed.service("db", SLEEPER);
+    bed.service("web", "$DEPENDS cache db || exit 1; exec sleep 1000");
+    bed.service("app", "$DEPENDS web || exit 1; exec sleep 1000");
+    until("app has waited", || bed.path("app", "depends").exists());
+    until("all are up", || svctl(&bed, "-q").code == 0);
+    let said = svctl(&bed, "deps").ended(0).quietly();
+    assert_eq!(said.out, "app\n`- web\n   |- cache\n   `- db\n");
+    svctl(&bed, "stop db").ended(0);
+    let said = svctl(&bed, "deps web db").ended(0).quietly();
+    assert_eq!(said.out, "web (needed by app)\n|- cache\n`- db (down)\ndb (down, needed by web)\n");
+}
+
+#[test]
+fn json_has_its_keys_and_its_values() {
+    let bed = bed();
+    bed.service("web", SLEEPER);
+    bed.service("broken", "exit 3");
+    let odd = std::ffi::OsStr::new("with \"quotes\" and \u{e4}");
+    bed.service(odd, SLEEPER);
+    let pid = bed.up("web");
+    bed.up(odd);
+    until("broken has failed twice", || bed.status("broken").is_some_and(|status| status.failures >= 2));
+    bed.comes_to("broken", Phase::Backoff);
+    let said = svctl(&bed, "--json").ended(1).quietly();
+    let all: Value = serde_json::from_str(&said.out).expect("it is JSON");
+    let all = all.as_array().expect("it is an array");
+    assert_eq!(all.len(), 3);
+    assert_eq!(all[2]["name"], "with \"quotes\" and \u{e4}");
+    assert_eq!(all[1]["name"], "web");
+    assert_eq!((&all[1]["up"], &all[1]["state"], &all[1]["pid"]), (&true.into(), &"up".into(), &pid.into()));
+    let broken = &all[0];
+    assert_eq!((&broken["up"], &broken["state"], &broken["pid"]), (&false.into(), &"backoff".into(), &Value::Null));
+    assert_eq!((&broken["last_exit"]["kind"], &broken["last_exit"]["number"]), (&"exit".into(), &3.into()));
+    assert!(broken["failures"].as_u64() >= Some(2));
+    assert!(broken["text"].as_str().is_some_and(|text| text.contains("exited with 3")));
+    let mut keys: Vec<&String> = broken.as_object().expect("an object").keys().collect();
+    keys.sort();
+    let expected = "depends failures last_exit last_run_seconds managed name next_try_seconds order pid present reason \
+                    restarts seconds since stale starts state text up waits_for";
+    assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
+    // what there is no service for is said, and the rest is JSON all the same
+    let said = svctl(&bed, "--json status web nosuch").ended(3);
+    assert!(serde_json::from_str::<Value>(&said.out).is_ok());
+    let said = svctl(&bed, "-q").ended(1).quietly();
+    assert_eq!(said.out, "");
+}
+
+/// A command on a pseudo-terminal of 60 columns, by script(1).
+fn on_terminal(bed: &TestBed, svctl: &str) -> Option<Command> {
+    if Command::new("script").arg("--version").output().is_err() {
+        skip("no script(1)");
+        return None;
+    }
+    let mut command = bed.command("script");
+    let program = bed.executable("svctl");
+    let line = format!(
+        "stty cols 60 rows 20; exec {} --sysdir {} --rundir {} {svctl}",
+        program.display(),
+        bed.sysdir.display(),
+        bed.rundir.display()
+    );
+    command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
+    Some(command)
+}
+
+#[test]
+fn on_a_terminal_there_are_columns_and_colours() {
+    let bed = bed();
+    bed.service("web", SLEEPER);
+    bed.service("longer-name", "exit 1");
+    let pid = bed.up("web").to_string();
+    until("it has failed often", || bed.status("longer-name").is_some_and(|status| status.failures >= 2));
+    bed.comes_to("longer-name", Phase::Backoff);
+    let Some(mut command) = on_terminal(&bed, "") else { return };
+    let said = Said::by(&mut command).ended(1);
+    assert!(said.out.contains("\x1b[32mUP\x1b[0m"), "{said:?}");
+    assert!(said.out.contains("\x1b[31mDOWN\x1b[0m"), "{said:?}");
+    let Some(mut command) = on_terminal(&bed, "") else { return };
+    let said = Said::by(command.env("NO_COLOR", "1")).ended(1);
+    assert!(!said.out.contains('\x1b'), "{said:?}");
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].starts_with("SERVICE      STATE  PID"), "{said:?}");
+    assert!(lines[1].starts_with("longer-name  DOWN "), "{said:?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 60), "{said:?}");
+    let web = lines.iter().find(|line| line.starts_with("web")).expect("it is there");
+    assert_eq!(web.split_whitespace().take(3).collect::<Vec<_>>(), ["web", "UP", &pid]);
+    // no terminal, no colours
+    let said = svctl(&bed, "status web").ended(0);
+    assert!(said.out.starts_with("web: UP pid "), "{said:?}");
+}
+
+#[test]
+fn watch_shows_what_changes_when_it_does() {
+    let bed = bed();
+    bed.service("web", SLEEPER);
+    bed.up("web");
+    let mut command = bed.program("svctl");
+    let mut child = command.arg("--watch").stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it has one")).lines();
+    let mut next = || lines.next().expect("there is more").expect("it is text");
+    assert!(next().starts_with("web: UP"));
+    bed.service("db", SLEEPER);
+    // a new service may be seen before it is started
+    let mut line = next();
+    while !line.starts_with("db: UP") {
+        assert!(line.starts_with("db: DOWN"), "{line}");
+        line = next();
+    }
+    svctl(&bed, "stop web").ended(0);
+    let mut line = next();
+    while !line.starts_with("web: DOWN stopped") {
+        line = next();
+    }
+    kill(common::process::of_child(&child), Signal::SIGINT);
+    let _ = child.wait();
+
+    let Some(mut command) = on_terminal(&bed, "--watch") else { return };
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("it has one");
+    let mut output = child.stdout.take().expect("it has one");
+    let mut screen = String::new();
+    let mut read_until = |what: &str| {
+        let mut buffer = [0; 4096];
+        while !screen.contains(what) {
+            let n = output.read(&mut buffer).expect("it can be read");
+            assert!(n > 0, "it has ended: {screen:?}");
+            screen.push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+        screen.clear();
+    };
+    read_until("\x1b[2J\x1b[H");
+    read_until("UP");
+    svctl(&bed, "start web").ended(0);
+    svctl(&bed, "kill db").ended(0);
+    read_until("killed");
+    // as somebody types it
+    input.write_all(b"\x03").expect("it can be written");
+    let _ = child.wait();
+}
+
+#[test]
+fn who_reads_only_the_beginning_is_no_trouble() {
+    let bed = bed();
+    for number in 0..20 {
+        bed.service(format!("service-{number}"), SLEEPER);
+    }
+    bed.up("service-19");
+    let mut command = bed.program_by_shell("\"$@\" | head -n 1", "svctl");
+    let said = Said::by(&mut command).ended(0).quietly();
+    assert_eq!(said.out.lines().count(), 1);
+    let mut full = bed.program_by_shell("\"$@\" > /dev/full", "svctl");
+    assert!(!Said::by(&mut full).err.contains("panicked"));
+    assert!(fs::metadata(&bed.rundir).is_ok());
+}
