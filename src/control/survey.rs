@@ -116,7 +116,8 @@ impl Scene {
             // what we may not do sysmgr may
             Entry::Refused(Refusal::NotExecutable | Refusal::Unreadable(_)) if !self.ours => (Place::Present, None),
             Entry::Refused(refusal) => (Place::Refused(refusal.to_string()), None),
-            Entry::Unknown(errno) => (Place::Refused(format!("it cannot be looked at: {}", errno.desc())), None),
+            // we could not look just now: that says nothing of the service
+            Entry::Unknown(_) => (Place::Present, None),
         }
     }
 
