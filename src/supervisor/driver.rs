@@ -1,6 +1,6 @@
 //! The supervisor at work: asks the machine, and does what it says.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ pub fn run(options: Options) -> ExitCode {
         ("RUNDIR", options.rundir.as_os_str()),
         ("SYSMGR_SERVICE", options.name.as_os_str()),
     ];
-    let context = context::Context::take(&service);
+    // a service that starts reads it while we go on: it stays as it is for as long as we are
+    let context: &'static _ = Box::leak(Box::new(context::Context::take(&service)));
     let Ok(path) = service::c_path(&options.sysdir.join(options.name.as_os_str())) else {
         return fail(&options, "its path has a NUL byte in it");
     };
@@ -57,7 +58,7 @@ pub fn run(options: Options) -> ExitCode {
         options,
         files,
         context,
-        path,
+        path: Box::leak(path.into_boxed_c_str()),
         boot,
         run: None,
         recorded: None,
@@ -100,8 +101,8 @@ pub(super) struct Supervisor {
     pub(super) options: Options,
     pub(super) files: Files,
     pub(super) machine: Machine,
-    pub(super) context: context::Context,
-    pub(super) path: CString,
+    pub(super) context: &'static context::Context,
+    pub(super) path: &'static CStr,
     pub(super) boot: BootId,
     /// The run whose processes are not all gone.
     pub(super) run: Option<Run>,

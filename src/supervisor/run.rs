@@ -1,6 +1,6 @@
 //! One run of the service: its start, its end, and what it leaves behind.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -30,14 +30,14 @@ impl Supervisor {
             Entry::Missing => return self.refuse("it is not in the service directory".to_owned()),
             Entry::Refused(refusal) => return self.refuse(refusal.to_string()),
             Entry::Unknown(errno) => {
-                self.report(Err(Fault::of("look at", service_path(&self.path))(errno)));
+                self.report(Err(Fault::of("look at", service_path(self.path))(errno)));
                 return self.step(Event::NotSpawned(errno as i32));
             }
         }
-        let waiting = match service::fork(&self.path, &self.context) {
+        let waiting = match service::fork(self.path, self.context) {
             Ok(waiting) => waiting,
             Err(errno) => {
-                self.report(Err(Fault::of("make a process for", service_path(&self.path))(errno)));
+                self.report(Err(Fault::of("make a process for", service_path(self.path))(errno)));
                 return self.step(Event::NotSpawned(errno as i32));
             }
         };
@@ -45,7 +45,7 @@ impl Supervisor {
         let process = match process::certain_identity(pid) {
             Ok(process) => process,
             Err(errno) => {
-                self.report(Err(Fault::of("look at the process of", service_path(&self.path))(errno)));
+                self.report(Err(Fault::of("look at the process of", service_path(self.path))(errno)));
                 return self.step(Event::NotSpawned(errno as i32));
             }
         };
@@ -165,7 +165,7 @@ impl Supervisor {
                 None => process::kill(pid, *signal),
             };
             if let Err(errno) = sent.or_else(|errno| if errno == Errno::ESRCH { Ok(()) } else { Err(errno) }) {
-                self.report(Err(Fault::of("signal", service_path(&self.path))(errno)));
+                self.report(Err(Fault::of("signal", service_path(self.path))(errno)));
             }
         }
     }
@@ -173,7 +173,7 @@ impl Supervisor {
     pub(super) fn signal_group(&mut self, signals: &[i32]) {
         if let Some(Err(errno)) = self.run.map(|run| group_of(run).signal(signals)) {
             if errno != Errno::ESRCH {
-                self.report(Err(Fault::of("end what is left of", service_path(&self.path))(errno)));
+                self.report(Err(Fault::of("end what is left of", service_path(self.path))(errno)));
             }
         }
     }
@@ -191,7 +191,7 @@ pub(super) fn group_of(run: Run) -> Group {
     Group { id: run.group, session: run.session }
 }
 
-pub(super) fn service_path(path: &CString) -> &Path {
+pub(super) fn service_path(path: &CStr) -> &Path {
     use std::os::unix::ffi::OsStrExt;
-    Path::new(OsStr::from_bytes(path.as_bytes()))
+    Path::new(OsStr::from_bytes(path.to_bytes()))
 }

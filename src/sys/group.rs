@@ -6,8 +6,9 @@
 //! record.
 
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int, c_void};
 
+use super::child;
 use super::process::{self, Handle};
 use super::reap;
 use crate::service::pid::Pid;
@@ -112,8 +113,8 @@ pub enum Rest {
     Unknown,
 }
 
-/// Makes a new group in our session whose leader has already ended, but is not reaped: as long as
-/// that is so, others may join.
+/// Makes a new group in our session whose leader does nothing more than to end, and is not reaped: as
+/// long as that is so, others may join.
 ///
 /// # Errors
 /// Of fork(2).
@@ -133,14 +134,16 @@ fn join(id: Pid) -> Result<Option<Pid>, Errno> {
 
 /// A child that enters a group (a new one of its own for 0) and ends. It is left unreaped if it
 /// could enter.
-fn helper(group: i32) -> Result<Option<Pid>, Errno> {
-    // SAFETY: this program has one thread; the child only makes two system calls.
-    let pid = Errno::result(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: as above.
-        unsafe { libc::_exit(i32::from(libc::setpgid(0, group) != 0)) }
+fn helper(mut group: i32) -> Result<Option<Pid>, Errno> {
+    extern "C" fn enter(group: *mut c_void) -> c_int {
+        // SAFETY: two system calls, with a number that lives in our parent.
+        unsafe { libc::_exit(c_int::from(libc::setpgid(0, *group.cast::<i32>()) != 0)) }
     }
-    reap::await_dead(pid);
+    // SAFETY: this program has one thread; the argument is what the child takes.
+    let pid = unsafe { child::run(enter, (&raw mut group).cast()) }?;
+    if !child::RUN_WAITS {
+        reap::await_dead(pid);
+    }
     // SAFETY: getpgid(2) takes and gives a number; of an unreaped child it always knows.
     let entered = unsafe { libc::getpgid(pid) } == if group == 0 { pid } else { group };
     if !entered {

@@ -2,6 +2,8 @@
 //! systems. Each file is one door.
 #![allow(unsafe_code)]
 
+mod calls;
+mod child;
 pub mod clock;
 pub mod context;
 pub mod dnotify;

@@ -1,16 +1,15 @@
 //! The start of a service: a process that waits at a gate until it stands on record.
 
-use std::ffi::{CStr, CString};
-use std::io;
+use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int, c_void};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::context::Context;
-use super::{group, reap, signals};
+use super::{calls, child, group, reap, signals};
 use crate::service::pid::Pid;
 
 /// A process that will execute the service when the gate is opened, and exits when it can't be any
@@ -26,30 +25,31 @@ pub struct Waiting {
 
 /// The gate, after it was opened: tells what came of the execution.
 #[derive(Debug)]
-pub struct Gate(OwnedFd);
+pub struct Gate {
+    fd: OwnedFd,
+    pid: Pid,
+}
 
-/// Makes the process for the service whose file is `path`.
+/// Makes the process for the service whose file is `path`. What it is given is there for ever, since
+/// the process shares our memory until it executes the service, if the system can do that.
 ///
 /// # Errors
 /// Of socketpair(2) and fork(2).
-pub fn fork(path: &CStr, context: &Context) -> Result<Waiting, Errno> {
+pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, Errno> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let (gate, inner) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)?;
     let leader = group::create()?;
-    // SAFETY: this program has one thread, and the child allocates nothing.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        drop(gate);
-        become_service(path, &inner, context);
-    }
-    let forked = Errno::result(pid);
-    if let Ok(pid) = forked {
+    let orders = Orders { path, context, gate: inner.as_raw_fd(), outer: gate.as_raw_fd() };
+    // SAFETY: this program has one thread; the argument is what the child takes, and what that
+    // points to is never changed or freed.
+    let made = unsafe { child::beside(become_service, orders) };
+    if let Ok(pid) = made {
         // SAFETY: setpgid(2) takes two numbers. The child has not called execve(2), the group has
         // an unreaped leader and is in our session: it can't fail but by a child killed meanwhile.
         unsafe { libc::setpgid(pid, leader.raw()) };
     }
     reap::reap(leader.raw());
-    let pid = Pid::new(forked?).ok_or(Errno::EAGAIN)?;
+    let pid = Pid::new(made?).ok_or(Errno::EAGAIN)?;
     Ok(Waiting { pid, group: leader, gate })
 }
 
@@ -60,7 +60,7 @@ impl Waiting {
         let go = [1_u8];
         // SAFETY: the buffer is one byte. A child that is gone already will be reaped as such.
         unsafe { libc::send(self.gate.as_raw_fd(), go.as_ptr().cast(), 1, libc::MSG_NOSIGNAL) };
-        Gate(self.gate)
+        Gate { fd: self.gate, pid: self.pid }
     }
 }
 
@@ -68,7 +68,7 @@ impl Gate {
     /// What becomes readable when the service executes, or can't.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 
     /// Why the service could not be executed; `None` if it was, or if it was ended before.
@@ -77,42 +77,58 @@ impl Gate {
         let mut errno = [0; 4];
         let flags = libc::MSG_DONTWAIT;
         // SAFETY: the buffer has the length given.
-        let n = unsafe { libc::recv(self.0.as_raw_fd(), errno.as_mut_ptr().cast(), errno.len(), flags) };
+        let n = unsafe { libc::recv(self.fd.as_raw_fd(), errno.as_mut_ptr().cast(), errno.len(), flags) };
+        if n == 0 {
+            // its end of the gate was closed when it executed, or ended
+            child::has_left(self.pid.raw());
+        }
         (n == 4).then(|| i32::from_ne_bytes(errno))
     }
 }
 
-/// In the child: waits at the gate, then executes the service, without a use of the heap.
-fn become_service(path: &CStr, gate: &OwnedFd, context: &Context) -> ! {
-    signals::reset_handled();
-    let mut go = [0_u8];
-    // SAFETY: only system calls with buffers that live across them.
-    unsafe {
-        loop {
-            let n = libc::read(gate.as_raw_fd(), go.as_mut_ptr().cast(), 1);
-            if n == 1 {
-                break;
-            }
-            if n == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                libc::_exit(0);
-            }
-        }
-        libc::umask(context.umask);
-        signals::unblock_all();
-        let environment = context.environment.as_ptr();
-        let arguments = [path.as_ptr(), ptr::null()];
-        libc::execve(path.as_ptr(), arguments.as_ptr(), environment);
-        let mut errno = Errno::last();
-        if errno == Errno::ENOEXEC {
-            let shell = c"/bin/sh";
-            let arguments = [shell.as_ptr(), path.as_ptr(), ptr::null()];
-            libc::execve(shell.as_ptr(), arguments.as_ptr(), environment);
-            errno = Errno::last();
-        }
-        let errno = (errno as i32).to_ne_bytes();
-        libc::send(gate.as_raw_fd(), errno.as_ptr().cast(), errno.len(), libc::MSG_NOSIGNAL);
-        libc::_exit(127);
+/// What the child needs to know.
+#[derive(Clone, Copy)]
+struct Orders {
+    path: &'static CStr,
+    context: &'static Context,
+    /// Its end of the gate.
+    gate: i32,
+    /// Our end, which must not stay open in it when we are gone.
+    outer: i32,
+}
+
+/// In the child: waits at the gate, then executes the service. Uses no heap, and no errno.
+extern "C" fn become_service(orders: *mut c_void) -> c_int {
+    // SAFETY: it is what `fork` has given.
+    let Orders { path, context, gate, outer } = unsafe { *orders.cast::<Orders>() };
+    calls::close(outer);
+    // a signal that arrives from now on must not be lost in our handler
+    for signal in signals::HANDLED {
+        calls::default_action(signal);
     }
+    let mut go = [0];
+    loop {
+        match calls::read(gate, &mut go) {
+            Ok(1..) => break,
+            Err(libc::EINTR) => {}
+            Ok(0) | Err(_) => calls::exit(0),
+        }
+    }
+    calls::set_umask(context.umask);
+    calls::unblock_all();
+    let mut errno = run(path, &[path.as_ptr(), ptr::null()], context);
+    if errno == libc::ENOEXEC {
+        errno = run(SHELL, &[SHELL.as_ptr(), path.as_ptr(), ptr::null()], context);
+    }
+    calls::send(gate, &errno.to_ne_bytes());
+    calls::exit(127)
+}
+
+const SHELL: &CStr = c"/bin/sh";
+
+fn run(path: &CStr, arguments: &[*const c_char], context: &Context) -> i32 {
+    // SAFETY: both lists end in null.
+    unsafe { calls::execute(path, arguments, &context.environment) }
 }
 
 /// `path` for execve(2).

@@ -12,7 +12,7 @@ pub use nix::libc::{
 };
 
 /// All that is handled.
-const HANDLED: [i32; 11] = [
+pub(super) const HANDLED: [i32; 11] = [
     libc::SIGTERM,
     libc::SIGINT,
     libc::SIGHUP,
@@ -132,14 +132,6 @@ fn last_signal() -> i32 {
     return libc::SIGRTMAX();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     return 64;
-}
-
-/// In a child, before execve(2): a signal that arrives meanwhile must not be lost in our handler.
-pub(super) fn reset_handled() {
-    for signal in HANDLED {
-        // SAFETY: signal(2) with a default action takes numbers.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
 }
 
 /// In a child, before execve(2).

@@ -1,18 +1,20 @@
 //! The start of another tool of ours.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int, c_void};
 use nix::unistd::geteuid;
 
+use super::child;
 use super::clock;
 use super::context::Umask;
 use super::process::{self, Handle};
+use super::reap;
 use super::wait::Wait;
 use crate::service::pid::Pid;
 use crate::service::record::Process;
@@ -124,18 +126,35 @@ unsafe extern "C" {
     static mut environ: *const *const libc::c_char;
 }
 
-/// A fork, since posix_spawn(3) can't set the umask.
-fn start_in_session(path: &CString, argv: &[*const libc::c_char], umask: Umask) -> Result<Pid, Errno> {
-    // SAFETY: this program has one thread; the child only makes system calls, on what was made
-    // before.
-    unsafe {
-        let pid = Errno::result(libc::fork())?;
-        if pid == 0 {
+/// What the child that becomes the tool needs, and what it tells when it can't.
+struct Start<'a> {
+    path: &'a CStr,
+    arguments: &'a [*const libc::c_char],
+    umask: Umask,
+    errno: c_int,
+}
+
+/// Not by posix_spawn(3), since that can't set the umask.
+fn start_in_session(path: &CStr, arguments: &[*const libc::c_char], umask: Umask) -> Result<Pid, Errno> {
+    extern "C" fn become_tool(start: *mut c_void) -> c_int {
+        // SAFETY: only system calls, on what lives in our parent as long as we do.
+        unsafe {
+            let start = &mut *start.cast::<Start<'_>>();
             libc::setsid();
-            libc::umask(umask);
-            libc::execve(path.as_ptr(), argv.as_ptr(), environ);
-            libc::_exit(126);
+            libc::umask(start.umask);
+            libc::execve(start.path.as_ptr(), start.arguments.as_ptr(), environ);
+            start.errno = Errno::last_raw();
+            libc::_exit(126)
         }
-        Pid::new(pid).ok_or(Errno::EAGAIN)
     }
+    let mut start = Start { path, arguments, umask, errno: 0 };
+    // SAFETY: this program has one thread; the argument is what the child takes.
+    let pid = unsafe { child::run(become_tool, (&raw mut start).cast()) }?;
+    // SAFETY: where memory is shared, the child may have written it.
+    let errno = unsafe { (&raw const start.errno).read_volatile() };
+    if errno != 0 {
+        reap::reap(pid);
+        return Err(Errno::from_raw(errno));
+    }
+    Pid::new(pid).ok_or(Errno::EAGAIN)
 }
