@@ -87,7 +87,8 @@ bench: ## measure, also against other supervisors that are installed
 chaos: ## kill everything at random for a while and look whether a promise breaks
 	$(CARGO) test --release $(CARGOFLAGS) --test chaos -- --ignored --nocapture
 
-lint: all ## look at the form of Rust code, shell scripts and manuals
+lint: ## look at the form of Rust code, shell scripts and manuals
+	$(CARGO) build $(CARGOFLAGS)
 	@CARGO="$(CARGO)" .ci/lint "$(gen)"
 
 install: $(built) ## install below PREFIX, BINDIR, MANDIR (staged below DESTDIR)
