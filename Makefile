@@ -84,8 +84,8 @@ check: ## run all tests; those that need a program that is missing say so
 bench: ## measure, also against other supervisors that are installed
 	$(CARGO) bench $(CARGOFLAGS) --bench supervisors
 
-chaos: ## kill everything at random for a while and look whether a promise breaks
-	$(CARGO) test --release $(CARGOFLAGS) --test chaos -- --ignored --nocapture
+chaos: ## kill, fail and disturb everything, at each step and at random (SECONDS=600, SEED=1)
+	$(CARGO) test $(CARGOFLAGS) $(patsubst tests/%.rs,--test %,$(wildcard tests/chaos.rs tests/faults_*.rs)) -- --ignored --nocapture
 
 lint: ## look at the form of Rust code, shell scripts and manuals
 	$(CARGO) build $(CARGOFLAGS)

@@ -9,6 +9,7 @@ pub mod wait;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -33,9 +34,9 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Says in the output of a test why it did nothing.
+/// Says why a test did nothing. Not by `eprintln!`, of which the harness shows only what failed.
 pub fn skip(why: &str) {
-    eprintln!("skipped: {why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// One service directory and run directory, with the processes that belong to them.
