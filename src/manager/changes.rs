@@ -49,7 +49,12 @@ impl Manager {
             self.services.learn(service);
         } else if is(files::LOCK) {
             self.services.signal(service, &[signals::SIGALRM]);
-            self.services.attend(service);
+            if what == What::Removed {
+                // it may be the first of all its files, by `rm -r`
+                self.services.attend_at(service, clock::now() + plan::PAUSE);
+            } else {
+                self.services.attend(service);
+            }
         } else if [files::OWNER, files::PID, files::SYSPID, files::STATUS].into_iter().any(is) {
             match what {
                 What::Replaced => {}

@@ -266,9 +266,10 @@ impl Manager {
             }
             self.services.due.pop_first();
             match self.services.all.get(&name).map(|service| service.heal_at) {
-                None => {}
                 Some(Some(heal_at)) if heal_at <= now => self.services.heal(&name),
-                Some(_) => self.services.attend(&name),
+                Some(None) => self.services.attend(&name),
+                // its files are still being removed, and the end of that is due too; or it is forgotten
+                Some(Some(_)) | None => {}
             }
         }
     }

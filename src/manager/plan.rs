@@ -14,6 +14,9 @@ pub const GRACE: Duration = Duration::from_secs(1);
 /// against `rm -r`, who heals at once makes it fail.
 pub const REST: Duration = Duration::from_millis(50);
 
+/// How long after the removal of a lock it is seen whether more is being removed.
+pub const PAUSE: Duration = Duration::from_millis(10);
+
 /// A runsyssv that lives for less has died at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
