@@ -75,7 +75,7 @@ fn directories_come_from_flags_then_the_environment() {
 #[test]
 fn its_input_is_empty_and_nothing_else_is_open() {
     let mut bed = TestBed::new();
-    bed.service("fds", "exec ls -l /proc/self/fd > $BED/fds");
+    bed.service("fds", "ls -l /proc/self/fd > $BED/new; mv $BED/new $BED/fds; exec sleep 1000");
     // descriptors that whoever started sysmgr forgot to close
     bed.start_by_shell("exec 5< /dev/zero 9< /dev/zero \"$@\"");
     let listed = || fs::read_to_string(bed.dir.join("fds")).unwrap_or_default();
