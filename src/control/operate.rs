@@ -178,7 +178,7 @@ fn supervise(scene: &Scene, name: &Name) -> Result<(), Fault> {
         name.as_os_str(),
     ];
     let umask = context::clear_umask();
-    tool::start(&runsyssv, &arguments, umask).map(drop).map_err(Fault::of("start", &runsyssv))
+    tool::start(&runsyssv, &arguments, umask, None).map(drop).map_err(Fault::of("start", &runsyssv))
 }
 
 /// What has not stopped in time is told to be killed.

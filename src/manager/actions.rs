@@ -1,6 +1,7 @@
 //! Doing what was decided about a service.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 
@@ -61,7 +62,10 @@ impl Services {
             Verbosity::Verbose => arguments.push("-v".as_ref()),
         }
         arguments.push(name.as_os_str());
-        tool::start(path, &arguments, self.umask).map_err(Fault::of("start", path))
+        let run = self.all.get(name).and_then(|service| service.run);
+        let record = run.map(|run| Record { boot: self.boot, run: Some(run), told: None }.encode());
+        let word = record.as_ref().map(|record| OsStr::from_bytes(record));
+        tool::start(path, &arguments, self.umask, word).map_err(Fault::of("start", path))
     }
 
     pub(super) fn unlock(&mut self, name: &Name, dir: Option<&Dir>, order: Option<Order>) -> Result<(), Fault> {

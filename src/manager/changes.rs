@@ -44,6 +44,7 @@ impl Manager {
     pub(super) fn file_changed(&mut self, service: &Name, file: &std::ffi::OsStr, what: What) {
         let is = |name: &str| file == std::ffi::OsStr::new(name);
         if what == What::Replaced && is(files::STATUS) {
+            self.services.remember(service);
             self.services.status_changed(service);
         } else if what == What::Replaced && is(files::DEPENDS) {
             self.services.learn(service);

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 
 use crate::service::moment::Moment;
 use crate::service::pid::Pid;
+use crate::service::record::{Process, Run};
 use crate::supervisor::machine::RETRY;
 use crate::sys::process::{self, Handle};
 use crate::sys::signals;
@@ -44,6 +45,14 @@ impl Clearing {
             }
         }
         self.members.is_empty()
+    }
+
+    /// It as a run: one whose main process is gone, see `Machine::lost`.
+    #[must_use]
+    pub fn run(&self) -> Option<Run> {
+        let group = self.members.iter().find_map(|member| process::facts(member.process().pid))?.group;
+        let process = Process { pid: self.session, start: 0 };
+        Some(Run { process, group: Pid::new(group)?, session: self.session.raw() })
     }
 
     /// A process whose end is awaited.

@@ -28,7 +28,7 @@ pub fn run(options: Options) -> ExitCode {
     signals::install();
     let umask = context::clear_umask();
     process::adopt_orphans();
-    let lock = context::take_resume().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
+    let lock = context::take_word().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
     let is_resumed = lock.is_some();
     let boot = insist(process::certain_boot_id, |errno| {
         message::say(format_args!("sysmgr: cannot learn which boot this is: {}; it is tried again", errno.desc()));
@@ -135,6 +135,7 @@ impl Manager {
                 continue;
             }
             self.services.set_supervisor(&name, Supervisor::Adopted(handle));
+            self.services.remember(&name);
             let renew = if is_resumed { signals::SIGUSR2 } else { signals::SIGALRM };
             self.services.signal(&name, &[signals::SIGALRM, renew]);
         }
@@ -145,7 +146,7 @@ impl Manager {
         let Some(file) = tool::own_file() else { return };
         let fault = if tool::is_sound(&file) {
             let errno = match self.rundir.inherit(true) {
-                Ok(lock) => context::execute_anew(&file, &lock.to_string(), self.services.umask),
+                Ok(lock) => context::execute_anew(&file, lock.to_string().as_ref(), self.services.umask),
                 Err(errno) => errno,
             };
             let _ = self.rundir.inherit(false);
@@ -164,7 +165,7 @@ impl Manager {
             if let Some(shutdown) = &mut self.shutdown {
                 shutdown.go_on(&mut self.services);
                 if Shutdown::is_over(&self.services) {
-                    Shutdown::clean_up(&mut self.services);
+                    shutdown.clean_up(&mut self.services);
                     return ExitCode::SUCCESS;
                 }
                 if shutdown.at <= clock::now() {

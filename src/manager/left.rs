@@ -2,8 +2,8 @@
 
 use crate::service::files::LOCK;
 use crate::service::order::Order;
-use crate::service::record::BootId;
 use crate::service::record::Record;
+use crate::service::record::Run;
 use crate::sys::fault::Fault;
 use crate::sys::fault::is_passing;
 use crate::sys::files::Dir;
@@ -33,14 +33,11 @@ pub fn record_of(dir: &Dir) -> Result<Option<Record>, Fault> {
     }
 }
 
-/// Whether anything of the run on record still lives.
+/// Whether anything of a run still lives.
 #[must_use]
-pub fn lives(record: &Record, boot: BootId) -> bool {
-    record.boot == boot
-        && record.run.is_some_and(|run| {
-            let group = Group { id: run.group, session: run.session };
-            process::is_alive(run.process) || !matches!(group.rest(), Rest::Nothing)
-        })
+pub fn lives(run: Run) -> bool {
+    let group = Group { id: run.group, session: run.session };
+    process::is_alive(run.process) || !matches!(group.rest(), Rest::Nothing)
 }
 
 /// Removes files of ours, and what was left aside.

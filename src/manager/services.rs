@@ -8,14 +8,14 @@ use nix::errno::Errno;
 use super::Options;
 use super::actions::tidy;
 use super::clearing::Clearing;
-use super::left::{lives, read_order, record_of};
+use super::left::{lives, read_order};
 use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
 use crate::service::files::{LOCK, OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
-use crate::service::record::BootId;
+use crate::service::record::{BootId, Run};
 use crate::sys::context::Umask;
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
@@ -49,6 +49,8 @@ pub struct Service {
     pub missed_until: Option<Moment>,
     /// Its runsyssv.
     pub supervisor: Supervisor,
+    /// The run that was last seen on record: what still lives of it when the record is wiped.
+    pub(super) run: Option<Run>,
     /// How often in a row its runsyssv has died at once.
     pub crashes: u32,
     /// How often in a row its runsyssv has ended at once, as it should.
@@ -140,6 +142,7 @@ impl Services {
             entry: Entry::Missing,
             missed_until: None,
             supervisor: Supervisor::None,
+            run: None,
             crashes: 0,
             brief: 0,
             held_until: None,
@@ -311,7 +314,6 @@ impl Services {
 
     fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Result<Facts, Fault> {
         let (ending, unsure) = (self.ending, self.unsure || self.unseen);
-        let boot = self.boot;
         let order = dir.map(read_order).transpose()?.flatten();
         let lock = dir.and_then(|dir| dir.stamp(LOCK));
         let service = self.know(name);
@@ -324,8 +326,7 @@ impl Services {
             Entry::Missing => Presence::Removed,
         };
         let supervised = !matches!(service.supervisor, Supervisor::None);
-        let record = dir.filter(|_| !supervised).map(record_of).transpose()?.flatten();
-        let alive = record.is_some_and(|record| lives(&record, boot));
+        let alive = !supervised && self.last_run(name, dir)?.is_some_and(lives);
         Ok(Facts { entry, order, supervised, alive, ending })
     }
 
@@ -342,6 +343,9 @@ impl Services {
             if defaced || !whole {
                 self.signal(name, &[signals::SIGALRM]);
             }
+        }
+        if let Err(fault) = self.record_clearing(name) {
+            self.put_off(name, &fault);
         }
         self.attend(name);
     }

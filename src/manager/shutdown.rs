@@ -1,5 +1,7 @@
 //! The end of sysmgr: every service is stopped first.
 
+use std::collections::BTreeSet;
+
 use crate::cli::Verbosity;
 use crate::depends::graph::Departure;
 
@@ -21,6 +23,8 @@ pub struct Shutdown {
     rounds: u32,
     /// Who may go when: a service before those that it has waited for.
     departure: Departure,
+    /// Those that were to be started once, and have not been.
+    once: BTreeSet<Name>,
 }
 
 impl Shutdown {
@@ -35,13 +39,14 @@ impl Shutdown {
         for name in &names {
             services.attend(name);
         }
+        let once = names.iter().filter(|name| services.order(name) == Some(Order::Once)).cloned().collect();
         let living = names.into_iter().filter(|name| !matches!(services.know(name).supervisor, Supervisor::None));
         let living: Vec<Name> = living.collect();
         let departure = services.graph().departure(living);
         for name in departure.first() {
             stop(services, &name);
         }
-        Self { at: clock::now() + services.options.shutdown_timeout / 2, rounds: 0, departure }
+        Self { at: clock::now() + services.options.shutdown_timeout / 2, rounds: 0, departure, once }
     }
 
     /// Tells those to stop that were needed only by what has ended.
@@ -88,7 +93,7 @@ impl Shutdown {
     }
 
     /// Removes our files: all but what keeps stopped services stopped.
-    pub fn clean_up(services: &mut Services) {
+    pub fn clean_up(&self, services: &mut Services) {
         for name in services.rundir.names().unwrap_or_default() {
             let Ok(dir) = services.rundir.sub(name.as_os_str()) else {
                 continue;
@@ -97,6 +102,10 @@ impl Shutdown {
                 // nothing of ours, unless it is empty
                 services.rundir.remove_dir(name.as_os_str());
                 continue;
+            }
+            if Name::new(&name).is_ok_and(|name| self.once.contains(&name)) {
+                // its supervisor has taken our signal for somebody's wish that it stays down
+                let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Stop, b"once\n");
             }
             if matches!(read_order(&dir), Ok(None | Some(Order::Shutdown | Order::Gone))) {
                 remove_files(&dir, &files::OF_SERVICE);

@@ -1,16 +1,19 @@
 //! The runsyssv of the services: finding them, signalling them, noticing their end.
 
 use super::clearing::Clearing;
-use super::left::record_of;
+use super::left::{lives, read_order, record_of};
 use super::plan;
 use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
+use crate::service::files::OWNER;
 use crate::service::name::Name;
+use crate::service::order::Order;
 use crate::service::pid::Pid;
+use crate::service::record::{Record, Run};
 use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
-use crate::sys::owner::{Holder, Owner};
+use crate::sys::owner::{Claim, Holder, Owner};
 use crate::sys::process::{self, Handle};
 use crate::sys::{clock, signals};
 
@@ -38,6 +41,7 @@ impl Services {
         // it may have died, and its number be another's, before we took hold of it
         if let Some(handle) = handle.filter(|_| holder_of(dir) == Ok(Some(pid))) {
             self.set_supervisor(name, Supervisor::Adopted(handle));
+            self.remember(name);
             // there may be an order that nobody told it of
             self.signal(name, &[signals::SIGALRM]);
         }
@@ -104,6 +108,9 @@ impl Services {
             Ok(Some(clearing)) => {
                 self.say(Verbosity::Quiet, name, format_args!("its record is gone too; what it ran is ended first"));
                 self.set_supervisor(name, Supervisor::Clearing(clearing));
+                if let Err(fault) = self.record_clearing(name) {
+                    self.say(Verbosity::Quiet, name, format_args!("{fault}"));
+                }
             }
             Err(fault) => {
                 self.set_supervisor(name, Supervisor::Lost(pid));
@@ -119,17 +126,61 @@ impl Services {
 }
 
 impl Services {
-    fn what_is_lost(&self, name: &Name, pid: Pid) -> Result<Option<Clearing>, Fault> {
-        let record = match self.rundir.sub(name.as_os_str()) {
-            Ok(dir) => record_of(&dir)?,
+    fn what_is_lost(&mut self, name: &Name, pid: Pid) -> Result<Option<Clearing>, Fault> {
+        let dir = match self.rundir.sub(name.as_os_str()) {
+            Ok(dir) => Some(dir),
             Err(fault) if is_passing(fault.errno) => return Err(fault),
             Err(_) => None,
         };
-        if record.is_some() {
+        let is_on_record = dir.as_ref().map(record_of).transpose()?.flatten().is_some();
+        if is_on_record || self.last_run(name, dir.as_ref())?.is_some_and(lives) {
             return Ok(None);
         }
         let kill_at = clock::now() + self.options.stop_timeout;
         Clearing::of_session(pid, kill_at).map_err(Fault::of("look at what is left of", name.as_os_str()))
+    }
+
+    /// The last run of `name` in this boot: as it stands on record, or stood there when it was last
+    /// looked at.
+    ///
+    /// # Errors
+    /// What kept us from reading it just now.
+    pub(super) fn last_run(&mut self, name: &Name, dir: Option<&Dir>) -> Result<Option<Run>, Fault> {
+        let boot = self.boot;
+        let record = dir.map(record_of).transpose()?.flatten();
+        let service = self.know(name);
+        if let Some(record) = record {
+            service.run = record.run.filter(|_| record.boot == boot);
+        }
+        Ok(service.run)
+    }
+
+    /// What the lock of `name` says, as far as it can be read.
+    pub(super) fn order(&self, name: &Name) -> Option<Order> {
+        read_order(&self.rundir.sub(name.as_os_str()).ok()?).ok().flatten()
+    }
+
+    /// Remembers the run of `name` that is on record now.
+    pub(super) fn remember(&mut self, name: &Name) {
+        if let Ok(dir) = self.rundir.sub(name.as_os_str()) {
+            // what can't be read now is read with the next change
+            let _ = self.last_run(name, Some(&dir));
+        }
+    }
+
+    /// Puts on record what is being ended, so that the next sysmgr ends it too, should this one die
+    /// before. It has no main process any more.
+    pub(super) fn record_clearing(&mut self, name: &Name) -> Result<(), Fault> {
+        let Some(Supervisor::Clearing(clearing)) = self.all.get(name).map(|service| &service.supervisor) else {
+            return Ok(());
+        };
+        let run = clearing.run();
+        let dir = self.rundir.make_sub(name.as_os_str())?;
+        if let Claim::Ours(owner, _) = Owner::claim(&dir)? {
+            let record = Record { boot: self.boot, run, told: None };
+            owner.write(&record).map_err(Fault::of("write", dir.path().join(OWNER)))?;
+        }
+        Ok(())
     }
 }
 

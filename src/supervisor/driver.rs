@@ -1,6 +1,7 @@
 //! The supervisor at work: asks the machine, and does what it says.
 
 use std::ffi::CStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ const LOOK: Duration = Duration::from_secs(1);
 pub fn run(options: Options) -> ExitCode {
     context::isolate();
     signals::install();
-    let resumed = context::take_resume().and_then(|word| Resume::parse(&word));
+    let word = context::take_word();
+    let resumed = word.as_deref().and_then(Resume::parse);
+    // what sysmgr knows of the last run, in case that its record is wiped before we have the lock
+    let handed = word.and_then(|word| Record::decode(word.as_bytes()));
     let service = [
         ("SYSDIR", options.sysdir.as_os_str()),
         ("RUNDIR", options.rundir.as_os_str()),
@@ -51,6 +55,7 @@ pub fn run(options: Options) -> ExitCode {
         }
         Err(fault) => return fail(&options, &fault.to_string()),
     };
+    let record = record.or(handed);
     let now = clock::now();
     let boot = insist(process::certain_boot_id, |errno| refused(&options, "learn which boot this is", errno));
     let mut supervisor = Supervisor {

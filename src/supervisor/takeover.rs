@@ -132,7 +132,10 @@ impl Supervisor {
         let Some(file) = tool::own_file() else { return };
         self.publish();
         let errno = match self.files.inherit(true) {
-            Ok(lock) => context::execute_anew(&file, &Resume::write(lock, &self.status()), self.context.umask),
+            Ok(lock) => {
+                let word = Resume::write(lock, &self.status());
+                context::execute_anew(&file, word.as_ref(), self.context.umask)
+            }
             Err(errno) => errno,
         };
         let _ = self.files.inherit(false);

@@ -29,6 +29,12 @@ impl Context {
         Self::with_umask(set, clear_umask())
     }
 
+    /// Our own environment, with `word` for a tool of ours.
+    #[must_use]
+    pub fn with_word(word: &OsStr, umask: Umask) -> Self {
+        Self::with_umask(&[(WORD, word)], umask)
+    }
+
     fn with_umask(set: &[(&str, &OsStr)], umask: Umask) -> Self {
         let own: Vec<CString> =
             set.iter().filter_map(|(key, value)| assignment(key.as_bytes(), value.as_bytes())).collect();
@@ -67,16 +73,15 @@ fn assignment(key: &[u8], value: &[u8]) -> Option<CString> {
     CString::new([key, b"=", value].concat()).ok()
 }
 
-/// The variable in which a program leaves itself word across execve(2).
-const RESUME: &str = "SYSMGR_RESUME";
+/// The variable in which a program leaves word for itself across execve(2), or for what it starts.
+const WORD: &str = "SYSMGR_RESUME";
 
-/// Takes the word that we left ourselves when we executed ourselves anew, so that nobody else gets
-/// to see it.
+/// Takes the word that was left for us, so that nobody else gets to see it.
 #[must_use]
-pub fn take_resume() -> Option<OsString> {
-    let word = std::env::var_os(RESUME)?;
+pub fn take_word() -> Option<OsString> {
+    let word = std::env::var_os(WORD)?;
     // SAFETY: this program has one thread.
-    unsafe { std::env::remove_var(RESUME) };
+    unsafe { std::env::remove_var(WORD) };
     Some(word)
 }
 
@@ -84,13 +89,13 @@ pub fn take_resume() -> Option<OsString> {
 /// umask that we were started with. Our signals stay blocked, so that none is lost. Returns only if
 /// that could not be done, and all is as before.
 #[must_use]
-pub fn execute_anew(path: &Path, word: &str, umask: Umask) -> Errno {
+pub fn execute_anew(path: &Path, word: &OsStr, umask: Umask) -> Errno {
     let arguments: Vec<CString> =
         std::env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
     let mut argv: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(std::ptr::null());
     let Ok(path) = super::service::c_path(path) else { return Errno::EINVAL };
-    let context = Context::with_umask(&[(RESUME, OsStr::new(word))], umask);
+    let context = Context::with_word(word, umask);
     // what has come while the new file was tried is not for us any more
     super::signals::send_back();
     // SAFETY: umask(2) takes a number; both lists end in null and live across the call.

@@ -12,7 +12,7 @@ use nix::unistd::geteuid;
 
 use super::child;
 use super::clock;
-use super::context::Umask;
+use super::context::{Context, Umask};
 use super::process::{self, Handle};
 use super::reap;
 use super::wait::Wait;
@@ -46,17 +46,20 @@ pub fn is_executable(path: &Path) -> bool {
 
 /// Starts `path` with `arguments` (the first is its name) as the leader of a session of its own.
 /// Its signals stay blocked as ours are, so that none is lost before it handles them; `umask` is
-/// what it gets for its services.
+/// what it gets for its services, and `word` is for itself, see `context::take_word`.
 ///
 /// # Errors
 /// Of fork(2) and execve(2).
-pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask) -> Result<Pid, Errno> {
+pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask, word: Option<&OsStr>) -> Result<Pid, Errno> {
     let path = super::service::c_path(path)?;
     let strings: Vec<CString> =
         arguments.iter().filter_map(|argument| CString::new(argument.as_bytes()).ok()).collect();
     let mut argv: Vec<*const libc::c_char> = strings.iter().map(|string| string.as_ptr()).collect();
     argv.push(std::ptr::null());
-    start_in_session(&path, &argv, umask)
+    let context = word.map(|word| Context::with_word(word, umask));
+    // SAFETY: nobody changes it: this program has one thread.
+    let environment = context.as_ref().map_or(unsafe { environ }, |context| context.environment.as_ptr());
+    start_in_session(&path, &argv, environment, umask)
 }
 
 /// The processes of ours that were started by `start` as the tool `name` and have `arguments` among
@@ -123,31 +126,37 @@ pub fn is_sound(path: &Path) -> bool {
 }
 
 unsafe extern "C" {
-    static mut environ: *const *const libc::c_char;
+    static environ: *const *const libc::c_char;
 }
 
 /// What the child that becomes the tool needs, and what it tells when it can't.
 struct Start<'a> {
     path: &'a CStr,
     arguments: &'a [*const libc::c_char],
+    environment: *const *const libc::c_char,
     umask: Umask,
     errno: c_int,
 }
 
 /// Not by posix_spawn(3), since that can't set the umask.
-fn start_in_session(path: &CStr, arguments: &[*const libc::c_char], umask: Umask) -> Result<Pid, Errno> {
+fn start_in_session(
+    path: &CStr,
+    arguments: &[*const libc::c_char],
+    environment: *const *const libc::c_char,
+    umask: Umask,
+) -> Result<Pid, Errno> {
     extern "C" fn become_tool(start: *mut c_void) -> c_int {
         // SAFETY: only system calls, on what lives in our parent as long as we do.
         unsafe {
             let start = &mut *start.cast::<Start<'_>>();
             libc::setsid();
             libc::umask(start.umask);
-            libc::execve(start.path.as_ptr(), start.arguments.as_ptr(), environ);
+            libc::execve(start.path.as_ptr(), start.arguments.as_ptr(), start.environment);
             start.errno = Errno::last_raw();
             libc::_exit(126)
         }
     }
-    let mut start = Start { path, arguments, umask, errno: 0 };
+    let mut start = Start { path, arguments, environment, umask, errno: 0 };
     // SAFETY: this program has one thread; the argument is what the child takes.
     let pid = unsafe { child::run(become_tool, (&raw mut start).cast()) }?;
     // SAFETY: where memory is shared, the child may have written it.
