@@ -102,7 +102,7 @@ impl Services {
             self.rundir.remove_dir(name.as_os_str());
         }
         if let Some(service) = self.all.remove(name) {
-            if let (Some(watched), Some(watch)) = (service.watched, &self.watch) {
+            if let (Some(watched), Some(watch)) = (service.watched, &self.run_watch) {
                 self.watched.remove(&watched);
                 watch.remove(watched);
             }

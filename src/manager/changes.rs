@@ -10,33 +10,41 @@ use crate::sys::watch::{Change, Watch, Watched, What};
 use crate::sys::{clock, message, signals};
 
 impl Manager {
-    pub(super) fn take_changes(&mut self) {
-        let changes = self.services.watch.as_ref().map(Watch::changes).unwrap_or_default();
-        for change in changes {
+    /// In the service directory, or where its links lead to.
+    pub(super) fn take_entry_changes(&mut self) {
+        for change in self.services.watch.as_ref().map(Watch::changes).unwrap_or_default() {
             match change {
-                Change::Entry { of, name, what } => self.entry_changed(of, &name, what),
-                Change::Directory(of) => self.directory_changed(of),
+                Change::Entry { of, name, what } => self.entries.changed(&mut self.services, of, &name, what),
+                Change::Directory(_) => self.entries.rescan(&mut self.services),
                 Change::Ended(of) => {
                     for link in self.entries.unwatched(of) {
                         self.services.attend_at(&link, clock::now());
                     }
-                    self.directory_changed(of);
-                    self.services.watched.remove(&of);
+                    self.entries.rescan(&mut self.services);
                 }
                 Change::Overflow => self.look_around(),
             }
         }
     }
 
-    pub(super) fn entry_changed(&mut self, of: Watched, name: &std::ffi::OsStr, what: What) {
-        let is_run_dir = self.rundir_watched == Some(of);
-        if let Some(service) = self.services.watched.get(&of).cloned() {
-            self.file_changed(&service, name, what);
-        } else if is_run_dir {
-            self.run_entry_changed(name, what);
-        }
-        if self.shutdown.is_none() {
-            self.entries.changed(&mut self.services, of, name, what);
+    /// In the run directories.
+    pub(super) fn take_run_changes(&mut self) {
+        for change in self.services.run_watch.as_ref().map(Watch::changes).unwrap_or_default() {
+            match change {
+                Change::Entry { of, name, what } => {
+                    if let Some(service) = self.services.watched.get(&of).cloned() {
+                        self.file_changed(&service, &name, what);
+                    } else if self.rundir_watched == Some(of) {
+                        self.run_entry_changed(&name, what);
+                    }
+                }
+                Change::Directory(of) => self.directory_changed(of),
+                Change::Ended(of) => {
+                    self.directory_changed(of);
+                    self.services.watched.remove(&of);
+                }
+                Change::Overflow => self.look_around(),
+            }
         }
     }
 
@@ -85,14 +93,12 @@ impl Manager {
         }
     }
 
-    /// A watched directory itself was changed, moved or removed.
+    /// A run directory itself was changed, moved or removed.
     pub(super) fn directory_changed(&mut self, of: Watched) {
         if self.rundir_watched == Some(of) {
             self.heal_at = Some(clock::now() + plan::REST);
         } else if let Some(service) = self.services.watched.get(&of).cloned() {
             self.heal_soon(&service, false);
-        } else if self.shutdown.is_none() {
-            self.entries.rescan(&mut self.services);
         }
     }
 

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::Options;
 use super::entries::Entries;
 use super::left::remove_files;
+use super::plan;
 use super::rundir::{RunDir, Taken};
 use super::services::{Services, Supervisor};
 use super::shutdown::Shutdown;
@@ -18,7 +19,7 @@ use crate::service::pid::Pid;
 use crate::sys::fault::Fault;
 use crate::sys::process::{self, Handle};
 use crate::sys::wait::{Wait, insist};
-use crate::sys::watch::{Watch, Watched};
+use crate::sys::watch::Watched;
 use crate::sys::{clock, context, message, reap, signals, tool};
 
 /// Supervises the services of a directory until it is told to end.
@@ -49,20 +50,12 @@ pub fn run(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (watch, blind) = match Watch::new() {
-        Ok(watch) => (Some(watch), None),
-        Err(errno) => (None, Some(errno)),
-    };
-    let mut services = Services::new(options, dir, watch, umask, boot);
-    if let Some(errno) = blind {
-        services.blind = false;
-        services.go_blind(errno);
-    }
     let mut manager = Manager {
-        services,
+        services: Services::new(options, dir, umask, boot),
         entries: Entries::default(),
         rundir,
         rundir_watched: None,
+        gathering: None,
         heal_at: None,
         unhealed: None,
         shutdown: None,
@@ -70,11 +63,16 @@ pub fn run(options: Options) -> ExitCode {
     manager.begin(is_resumed)
 }
 
+/// How many services are attended to before other things are looked at.
+const AT_A_TIME: usize = 32;
+
 pub(super) struct Manager {
     pub(super) services: Services,
     pub(super) entries: Entries,
     pub(super) rundir: RunDir,
     pub(super) rundir_watched: Option<Watched>,
+    /// Until when changes in the run directories are left to gather.
+    gathering: Option<Moment>,
     /// When our own files are looked at.
     pub(super) heal_at: Option<Moment>,
     /// Why they could not be put back.
@@ -99,7 +97,7 @@ impl Manager {
 
     pub(super) fn watch_rundir(&mut self) {
         let path = self.services.rundir.path().to_owned();
-        match self.services.watch.as_ref().map(|watch| watch.add(&path)) {
+        match self.services.run_watch.as_ref().map(|watch| watch.add(&path)) {
             Some(Ok(watched)) => self.rundir_watched = Some(watched),
             Some(Err(errno)) => self.services.go_blind(errno),
             None => {}
@@ -173,13 +171,20 @@ impl Manager {
                 }
             }
             wait.clear();
-            let watch = self.services.watch.as_ref().map(|watch| wait.add(watch.fd()));
+            let entries = self.services.watch.as_ref().map(|watch| wait.add(watch.fd()));
+            self.gathering = self.gathering.filter(|until| *until > clock::now());
+            let runs = self.services.run_watch.as_ref().filter(|_| self.gathering.is_none());
+            let runs = runs.map(|watch| wait.add(watch.fd()));
             let awaited = self.await_others(&mut wait);
             let deadline = self.deadline();
             wait.wait(deadline.map(|at| at.since(clock::now())));
             self.take_signals();
-            if watch.is_some_and(|place| wait.is_ready(place)) {
-                self.take_changes();
+            if entries.is_some_and(|place| wait.is_ready(place)) {
+                self.take_entry_changes();
+            }
+            if runs.is_some_and(|place| wait.is_ready(place)) {
+                self.take_run_changes();
+                self.gathering = Some(clock::now() + plan::GATHERING);
             }
             for (name, place) in awaited {
                 if place.is_none_or(|place| wait.is_ready(place)) {
@@ -235,6 +240,7 @@ impl Manager {
             }
         };
         sooner(self.heal_at);
+        sooner(self.gathering);
         sooner(self.shutdown.as_ref().map(|shutdown| shutdown.at));
         let mut look = self.services.must_look();
         for service in self.services.others.iter().filter_map(|name| self.services.all.get(name)) {
@@ -254,18 +260,19 @@ impl Manager {
         deadline
     }
 
-    /// Attends to the services for which something is due.
+    /// Attends to services for which something is due: not to very many, since signals and changes
+    /// want to be looked at too.
     fn attend_due(&mut self) {
         let now = clock::now();
         // ours first: it holds those of the services
         if self.heal_at.is_some_and(|at| at <= now) {
             self.heal();
         }
-        while let Some((at, name)) = self.services.due.first().cloned() {
-            if at > now {
+        for _ in 0..AT_A_TIME {
+            if self.services.due.first().is_none_or(|(at, _)| *at > now) {
                 break;
             }
-            self.services.due.pop_first();
+            let Some((_, name)) = self.services.due.pop_first() else { break };
             match self.services.all.get(&name).map(|service| service.heal_at) {
                 Some(Some(heal_at)) if heal_at <= now => self.services.heal(&name),
                 Some(None) => self.services.attend(&name),

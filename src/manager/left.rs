@@ -6,7 +6,7 @@ use crate::service::record::Record;
 use crate::service::record::Run;
 use crate::sys::fault::Fault;
 use crate::sys::fault::is_passing;
-use crate::sys::files::Dir;
+use crate::sys::files::{Dir, is_aside};
 use crate::sys::group::Group;
 use crate::sys::group::Rest;
 use crate::sys::owner::Holder;
@@ -42,10 +42,11 @@ pub fn lives(run: Run) -> bool {
 
 /// Removes files of ours, and what was left aside.
 pub fn remove_files(dir: &Dir, names: &[&str]) {
-    for name in dir.names().unwrap_or_default().iter().filter(|name| crate::sys::files::is_aside(name)) {
+    let there = dir.names().ok();
+    for name in there.iter().flatten().filter(|name| is_aside(name)) {
         let _ = dir.remove(name.as_os_str());
     }
-    for name in names {
+    for name in names.iter().filter(|name| there.as_ref().is_none_or(|all| all.iter().any(|other| other == **name))) {
         let _ = dir.remove(*name);
     }
 }

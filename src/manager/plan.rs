@@ -17,6 +17,10 @@ pub const REST: Duration = Duration::from_millis(50);
 /// How long after the removal of a lock it is seen whether more is being removed.
 pub const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long changes in the run directories are left to gather after some were looked at: a restart
+/// alone makes several, and most are of no concern.
+pub const GATHERING: Duration = Duration::from_millis(5);
+
 /// A runsyssv that lives for less has died at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
 

@@ -75,8 +75,10 @@ pub struct Service {
 pub struct Services {
     /// What sysmgr is to do.
     pub options: Options,
-    /// Where directories are watched, as far as that is possible.
+    /// Where the service directory is watched, and what its links lead to, as far as that is possible.
     pub watch: Option<Watch>,
+    /// Where the run directories are.
+    pub run_watch: Option<Watch>,
     /// The run directory.
     pub rundir: Dir,
     /// By name.
@@ -113,11 +115,12 @@ pub struct Services {
 impl Services {
     /// None yet.
     #[must_use]
-    pub fn new(options: Options, rundir: Dir, watch: Option<Watch>, umask: Umask, boot: BootId) -> Self {
-        Self {
+    pub fn new(options: Options, rundir: Dir, umask: Umask, boot: BootId) -> Self {
+        let mut services = Self {
             options,
-            blind: watch.is_none(),
-            watch,
+            blind: false,
+            watch: None,
+            run_watch: None,
             rundir,
             all: BTreeMap::new(),
             children: HashMap::new(),
@@ -133,7 +136,25 @@ impl Services {
             ended: Vec::new(),
             others: BTreeSet::new(),
             runsyssv: None,
+        };
+        if let Err(errno) = services.open_watches() {
+            services.go_blind(errno);
         }
+        services
+    }
+
+    fn open_watches(&mut self) -> Result<(), Errno> {
+        for watch in [&mut self.watch, &mut self.run_watch] {
+            if watch.is_none() {
+                *watch = Some(Watch::new()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches nothing any more.
+    pub fn close_watches(&mut self) {
+        (self.watch, self.run_watch, self.blind) = (None, None, false);
     }
 
     /// The service `name`, known from now on.
@@ -188,7 +209,7 @@ impl Services {
                 self.signal(name, &[signals::SIGCONT]);
             }
         }
-        self.attend(name);
+        self.attend_at(name, now);
     }
 
     /// Whether one has to look from time to time, since not all is told.
@@ -276,7 +297,7 @@ impl Services {
     }
 
     fn watch_dir(&mut self, name: &Name, dir: &Dir) {
-        let Some(watch) = &self.watch else { return };
+        let Some(watch) = &self.run_watch else { return };
         match watch.add(dir.path()) {
             Ok(watched) => {
                 self.watched.insert(watched, name.clone());
@@ -304,12 +325,8 @@ impl Services {
     /// What could not be watched perhaps can be by now: whether there was such. All watches have to
     /// be asked for anew then.
     pub fn try_to_see(&mut self) -> bool {
-        if self.watch.is_none() {
-            self.watch = Watch::new().ok();
-        }
-        let was_blind = self.blind;
-        self.blind = self.watch.is_none();
-        was_blind
+        let opened = self.open_watches();
+        std::mem::replace(&mut self.blind, opened.is_err())
     }
 
     fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Result<Facts, Fault> {

@@ -6,12 +6,13 @@ use crate::cli::Verbosity;
 use crate::depends::graph::Departure;
 
 use super::left::{read_order, record_of, remove_files};
-use super::services::{Services, Supervisor};
+use super::services::Services;
 use crate::service::files::{self, LOCK};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::supervisor::machine::RETRY;
+use crate::sys::files::Dir;
 use crate::sys::{clock, signals};
 
 /// The way to the end.
@@ -33,29 +34,29 @@ impl Shutdown {
     pub fn begin(services: &mut Services) -> Self {
         services.ending = true;
         services.note(Verbosity::Normal, format_args!("told to end; all services are stopped"));
-        // what was due can be left; but no process may be overlooked
+        // what was due can be left, and nothing new is to be noticed; but no process may be overlooked
         services.due.clear();
+        services.close_watches();
         let names: Vec<Name> = services.all.keys().cloned().collect();
-        for name in &names {
+        for name in names.iter().filter(|name| !services.is_supervised(name)).collect::<Vec<_>>() {
             services.attend(name);
         }
-        let once = names.iter().filter(|name| services.order(name) == Some(Order::Once)).cloned().collect();
-        let living = names.into_iter().filter(|name| !matches!(services.know(name).supervisor, Supervisor::None));
-        let living: Vec<Name> = living.collect();
-        let departure = services.graph().departure(living);
-        for name in departure.first() {
-            stop(services, &name);
+        let departure = services.graph().departure(names.into_iter().filter(|name| services.is_supervised(name)));
+        let at = clock::now() + services.options.shutdown_timeout / 2;
+        let mut shutdown = Self { at, rounds: 0, departure, once: BTreeSet::new() };
+        for name in shutdown.departure.first() {
+            shutdown.stop(services, &name);
         }
-        Self { at: clock::now() + services.options.shutdown_timeout / 2, rounds: 0, departure, once }
+        shutdown
     }
 
     /// Tells those to stop that were needed only by what has ended.
     pub fn go_on(&mut self, services: &mut Services) {
         for name in std::mem::take(&mut services.ended) {
             // another runsyssv may have had to take over
-            if matches!(services.know(&name).supervisor, Supervisor::None) {
+            if !services.is_supervised(&name) {
                 for next in self.departure.gone(&name) {
-                    stop(services, &next);
+                    self.stop(services, &next);
                 }
             }
         }
@@ -64,7 +65,7 @@ impl Shutdown {
     /// Whether nothing runs any more.
     #[must_use]
     pub fn is_over(services: &Services) -> bool {
-        services.all.values().all(|service| matches!(service.supervisor, Supervisor::None)) && services.due.is_empty()
+        services.children.is_empty() && services.others.is_empty() && services.due.is_empty()
     }
 
     /// Half of the time is up: all are told, so that one that does not end does not cost others
@@ -72,11 +73,11 @@ impl Shutdown {
     pub fn hasten(&mut self, services: &mut Services) {
         let names: Vec<Name> = services.all.keys().cloned().collect();
         for name in &names {
-            if matches!(services.know(name).supervisor, Supervisor::None) {
+            if !services.is_supervised(name) {
                 continue;
             }
             match self.rounds {
-                0 => stop(services, name),
+                0 => self.stop(services, name),
                 // it does not do what it is told; another one ends what it has left
                 rounds if rounds % 3 == 0 => services.signal(name, &[signals::SIGKILL]),
                 rounds => {
@@ -116,20 +117,30 @@ impl Shutdown {
         }
         remove_files(&services.rundir, &[files::PID, files::OWNER]);
     }
-}
 
-/// Tells a service to stop, with an order that is void for the next sysmgr.
-fn stop(services: &mut Services, name: &Name) {
-    write_shutdown(services, name);
-    services.signal(name, &[signals::SIGTERM, signals::SIGCONT]);
-}
+    /// Tells a service to stop, with an order that is void for the next sysmgr.
+    fn stop(&mut self, services: &mut Services, name: &Name) {
+        if let Ok(dir) = services.rundir.sub(name.as_os_str()) {
+            self.write_order(&dir, name);
+        }
+        services.signal(name, &[signals::SIGTERM, signals::SIGCONT]);
+    }
 
-/// An order that has the service started again would outlive this: it becomes one that waits for
-/// the next sysmgr too. What cannot be written is in the supervisor's record at least.
-fn write_shutdown(services: &Services, name: &Name) {
-    let Ok(dir) = services.rundir.sub(name.as_os_str()) else { return };
-    let content = format!("{}\n", Order::Shutdown.word());
-    if !matches!(dir.make_file(LOCK, content.as_bytes()), Ok(true)) {
-        let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Restart, content.as_bytes());
+    /// An order that has the service started again would outlive this: it becomes one that waits for
+    /// the next sysmgr too. What cannot be written is in the supervisor's record at least.
+    fn write_order(&mut self, dir: &Dir, name: &Name) {
+        let content = format!("{}\n", Order::Shutdown.word());
+        if matches!(dir.make_file(LOCK, content.as_bytes()), Ok(true)) {
+            return;
+        }
+        match read_order(dir) {
+            Ok(Some(Order::Restart)) => {
+                let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Restart, content.as_bytes());
+            }
+            Ok(Some(Order::Once)) => {
+                self.once.insert(name.clone());
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! The runsyssv of the services: finding them, signalling them, noticing their end.
 
 use super::clearing::Clearing;
-use super::left::{lives, read_order, record_of};
+use super::left::{lives, record_of};
 use super::plan;
 use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::files::OWNER;
 use crate::service::name::Name;
-use crate::service::order::Order;
 use crate::service::pid::Pid;
 use crate::service::record::{Record, Run};
 use crate::sys::fault::{Fault, is_passing};
@@ -26,6 +25,12 @@ impl Services {
             self.others.remove(name);
         }
         self.know(name).supervisor = supervisor;
+    }
+
+    /// Whether `name` has a runsyssv, or what one has left is being dealt with.
+    #[must_use]
+    pub fn is_supervised(&self, name: &Name) -> bool {
+        self.all.get(name).is_some_and(|service| !matches!(service.supervisor, Supervisor::None))
     }
 
     /// A runsyssv that lives though we have not started it, or not as this sysmgr.
@@ -88,7 +93,12 @@ impl Services {
             let next = if wait.is_zero() { "the next one takes over" } else { "it is backed off" };
             self.say(Verbosity::Quiet, &name, format_args!("its runsyssv {words}; {next}"));
         }
-        self.lost(&name, pid);
+        if well && self.ending {
+            // it has left nothing that lives, and what it has left in files is removed at the end
+            self.ended.push(name);
+        } else {
+            self.lost(&name, pid);
+        }
         true
     }
 
@@ -153,11 +163,6 @@ impl Services {
             service.run = record.run.filter(|_| record.boot == boot);
         }
         Ok(service.run)
-    }
-
-    /// What the lock of `name` says, as far as it can be read.
-    pub(super) fn order(&self, name: &Name) -> Option<Order> {
-        read_order(&self.rundir.sub(name.as_os_str()).ok()?).ok().flatten()
     }
 
     /// Remembers the run of `name` that is on record now.

@@ -9,11 +9,12 @@ use nix::errno::Errno;
 
 use super::Options;
 use super::files::{Files, Opened};
-use super::machine::{Effect, Event, Machine};
+use super::machine::{Effect, Event, Machine, State};
 use super::takeover::Resume;
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
+use crate::service::order::Order;
 use crate::service::record::{BootId, Record, Run, Told};
 use crate::sys::fault::Fault;
 use crate::sys::process::{self, Handle};
@@ -23,6 +24,9 @@ use crate::sys::{clock, context, message, reap, signals};
 
 /// How often is looked where the system does not notify.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a service that ends with all others has before that is told in its files.
+const PARTING: Duration = Duration::from_millis(100);
 
 /// Supervises a service until it is told to stop.
 #[must_use]
@@ -147,7 +151,10 @@ impl Supervisor {
                 }
                 self.perform(effect);
             }
-            self.publish();
+            let parting = self.is_parting();
+            if !parting {
+                self.publish();
+            }
             if self.renew {
                 self.execute_anew();
             }
@@ -157,7 +164,8 @@ impl Supervisor {
             if let Some(fd) = self.member.as_ref().and_then(Handle::fd) {
                 wait.add(fd);
             }
-            wait.wait(self.limit(adopted.is_some()));
+            let limit = self.limit(adopted.is_some());
+            wait.wait(if parting { Some(limit.map_or(PARTING, |limit| limit.min(PARTING))) } else { limit });
             if self.faulty {
                 self.restore();
                 self.look();
@@ -171,6 +179,14 @@ impl Supervisor {
             }
             self.step(Event::Tick);
         }
+    }
+
+    /// Whether all is being shut down, and the service may be gone in a moment: then its files, which
+    /// sysmgr removes at the end, need not say each step.
+    fn is_parting(&self) -> bool {
+        matches!(self.machine.state, State::Stopping(..))
+            && self.machine.order == Some(Order::Shutdown)
+            && clock::now().since(self.machine.since) < PARTING
     }
 
     /// How long to wait at most.
@@ -271,9 +287,13 @@ impl Supervisor {
     pub(super) fn finish(&mut self) {
         self.run = None;
         self.machine.told = None;
-        self.publish();
-        let removed = self.files.write_pid(None).and_then(|()| self.files.write_syspid(None));
-        self.report(removed);
+        if self.machine.order == Some(Order::Shutdown) {
+            self.record();
+        } else {
+            self.publish();
+            let removed = self.files.write_pid(None).and_then(|()| self.files.write_syspid(None));
+            self.report(removed);
+        }
         self.say(Verbosity::Verbose, format_args!("down"));
     }
 }
