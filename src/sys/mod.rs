@@ -17,6 +17,7 @@ pub mod mark;
 pub mod message;
 pub mod owner;
 pub mod process;
+pub mod program;
 pub mod reap;
 pub mod service;
 pub mod signals;
