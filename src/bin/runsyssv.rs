@@ -1,4 +1,7 @@
 //! The supervisor of one service: see runsyssv(1).
-#![no_main]
 
-sysmgr::program!(sysmgr::supervisor::main);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::supervisor::main()
+}

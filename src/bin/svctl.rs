@@ -1,4 +1,7 @@
 //! The control of services: see svctl(1).
-#![no_main]
 
-sysmgr::program!(sysmgr::control::main);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::control::main()
+}

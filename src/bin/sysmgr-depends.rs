@@ -1,4 +1,7 @@
 //! The wait for other services: see sysmgr-depends(1).
-#![no_main]
 
-sysmgr::program!(sysmgr::depends::main);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::depends::main()
+}

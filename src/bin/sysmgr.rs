@@ -1,4 +1,7 @@
 //! The service manager: see sysmgr(8).
-#![no_main]
 
-sysmgr::program!(sysmgr::manager::main);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sysmgr::manager::main()
+}

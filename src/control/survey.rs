@@ -182,7 +182,8 @@ fn is_held(dir: &Dir, pid: &str) -> bool {
         Ok(Holder::Process(..)) => true,
         Ok(Holder::Nothing | Holder::Nobody(_)) => false,
         Err(_) => {
-            dir.read(pid, &mut [0; 32]).and_then(Pid::parse).and_then(process::facts).is_some_and(|facts| !facts.zombie)
+            let process = dir.read(pid, &mut [0; 32]).and_then(Pid::parse).map(process::identify);
+            process.is_some_and(process::seems_alive)
         }
     }
 }

@@ -224,7 +224,7 @@ impl<'o> Waiting<'o> {
         self.explain(name, &other);
         if other.seen.age.is_some() {
             let before = self.waiters.len();
-            self.waiters.extend(other.waiters.iter().copied().filter_map(Handle::of));
+            self.waiters.extend(other.waiters.iter().copied().filter_map(Handle::to_await));
             // one that has ended, but whose parent has not noticed yet, has no end to be awaited
             self.unsure |= self.waiters.len() - before < other.waiters.len();
         }

@@ -110,8 +110,7 @@ impl<'d> Others<'d> {
         let now = clock::now();
         let memory = self.memory.entry(name.clone()).or_default();
         if waiters.is_empty() && memory.waited.is_some_and(|at| now.since(at) < PATIENCE) {
-            let there = |process: &&Process| process::facts(process.pid).is_some_and(|it| it.start == process.start);
-            waiters.extend(memory.waiters.iter().filter(there));
+            waiters.extend(memory.waiters.iter().filter(|process| process::seems_there(**process)));
         } else {
             memory.waited = (!waiters.is_empty()).then_some(now).or(memory.waited);
         }

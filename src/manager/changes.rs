@@ -147,7 +147,7 @@ impl Manager {
         let names: Vec<Name> = self.services.all.keys().cloned().collect();
         for name in names {
             let lock = self.services.rundir.sub(name.as_os_str()).ok().and_then(|dir| dir.stamp(files::LOCK));
-            if self.services.know(&name).lock != lock {
+            if std::mem::replace(&mut self.services.know(&name).lock, lock) != lock {
                 self.services.signal(&name, &[signals::SIGALRM]);
             }
         }

@@ -50,7 +50,7 @@ impl Clearing {
     /// It as a run: one whose main process is gone, see `Machine::lost`.
     #[must_use]
     pub fn run(&self) -> Option<Run> {
-        let group = self.members.iter().find_map(|member| process::facts(member.process().pid))?.group;
+        let group = self.members.iter().find_map(|member| process::group_of(member.process().pid).ok())?;
         let process = Process { pid: self.session, start: 0 };
         Some(Run { process, group: Pid::new(group)?, session: self.session.raw() })
     }
@@ -69,6 +69,5 @@ impl Clearing {
 }
 
 fn members(session: Pid) -> Result<Vec<Handle>, Errno> {
-    let found = process::find(|pid, facts| pid != session && facts.session == session.raw() && !facts.zombie)?;
-    found.into_iter().filter_map(|process| Handle::take(process).transpose()).collect()
+    process::find(|pid, facts| pid != session && facts.session == session.raw() && !facts.zombie)
 }

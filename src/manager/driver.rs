@@ -1,6 +1,7 @@
 //! sysmgr at work: waits for what happens, and has the services concerned attended to.
 
 use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
 
 use nix::errno::Errno;
 
@@ -19,15 +20,15 @@ use crate::sys::fault::Fault;
 use crate::sys::process::{self, Handle};
 use crate::sys::wait::{Wait, insist};
 use crate::sys::watch::Watched;
-use crate::sys::{clock, context, message, reap, signals, tool};
+use crate::sys::{clock, context, message, orphans, reap, signals, tool};
 
 /// Supervises the services of a directory until it is told to end.
 #[must_use]
-pub fn run(options: Options) -> u8 {
+pub fn run(options: Options) -> ExitCode {
     context::isolate();
     signals::install();
     let umask = context::clear_umask();
-    process::adopt_orphans();
+    orphans::adopt();
     let lock = context::take_word().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
     let is_resumed = lock.is_some();
     let boot = insist(process::certain_boot_id, |errno| {
@@ -42,11 +43,11 @@ pub fn run(options: Options) -> u8 {
         Ok(Taken::Held(pid)) => {
             let path = Printable(options.rundir.as_os_str().as_bytes()).to_string();
             message::say(format_args!("sysmgr: process {pid} is sysmgr for {path} already; nothing was done"));
-            return 1;
+            return ExitCode::FAILURE;
         }
         Err(fault) => {
             message::say(format_args!("sysmgr: {fault}"));
-            return 1;
+            return ExitCode::FAILURE;
         }
     };
     let mut manager = Manager {
@@ -55,6 +56,7 @@ pub fn run(options: Options) -> u8 {
         rundir,
         rundir_watched: None,
         gathering: None,
+        look_at: clock::now(),
         heal_at: None,
         unhealed: None,
         shutdown: None,
@@ -72,6 +74,8 @@ pub(super) struct Manager {
     pub(super) rundir_watched: Option<Watched>,
     /// Until when changes in the run directories are left to gather.
     gathering: Option<Moment>,
+    /// When we look around next, while one has to.
+    look_at: Moment,
     /// When our own files are looked at.
     pub(super) heal_at: Option<Moment>,
     /// Why they could not be put back.
@@ -80,7 +84,7 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    fn begin(&mut self, is_resumed: bool) -> u8 {
+    fn begin(&mut self, is_resumed: bool) -> ExitCode {
         self.watch_rundir();
         // what was changed while nobody watched
         self.heal_at = Some(clock::now());
@@ -89,7 +93,7 @@ impl Manager {
         if let Err(fault) = self.entries.scan(&mut self.services) {
             message::say(format_args!("sysmgr: {fault}"));
             remove_files(&self.services.rundir, &[files::PID, files::OWNER]);
-            return 1;
+            return ExitCode::FAILURE;
         }
         self.manage()
     }
@@ -124,11 +128,10 @@ impl Manager {
         let tell = |errno: Errno| {
             message::say(format_args!("sysmgr: cannot list processes: {}; it is tried again", errno.desc()));
         };
-        for (process, name) in insist(|| tool::find_living("runsyssv", &arguments), tell) {
+        for (handle, name) in insist(|| process::find_tools("runsyssv", &arguments), tell) {
             let Ok(name) = Name::new(&name) else { continue };
-            let Some(handle) = insist(|| Handle::take(process), tell) else { continue };
             let holder = self.services.holder(&name);
-            if holder.is_some_and(|pid| pid != process.pid) {
+            if holder.is_some_and(|pid| pid != handle.process().pid) {
                 continue;
             }
             self.services.set_supervisor(&name, Supervisor::Adopted(handle));
@@ -155,7 +158,7 @@ impl Manager {
         message::say(format_args!("sysmgr: {fault}; sysmgr goes on as it is"));
     }
 
-    fn manage(&mut self) -> u8 {
+    fn manage(&mut self) -> ExitCode {
         let mut wait = Wait::default();
         loop {
             self.attend_due();
@@ -163,7 +166,7 @@ impl Manager {
                 shutdown.go_on(&mut self.services);
                 if Shutdown::is_over(&self.services) {
                     shutdown.clean_up(&mut self.services);
-                    return 0;
+                    return ExitCode::SUCCESS;
                 }
                 if shutdown.at <= clock::now() {
                     shutdown.hasten(&mut self.services);
@@ -190,8 +193,9 @@ impl Manager {
                     self.other_ended(&name);
                 }
             }
-            if self.shutdown.is_none() && self.services.must_look() {
+            if self.next_look().is_some_and(|at| at <= clock::now()) {
                 self.look_around();
+                self.look_at = clock::now() + self.services.options.rescan;
             }
         }
     }
@@ -231,6 +235,11 @@ impl Manager {
         }
     }
 
+    /// When we have to look around, since not all is told.
+    fn next_look(&self) -> Option<Moment> {
+        (self.shutdown.is_none() && self.services.must_look()).then_some(self.look_at)
+    }
+
     fn deadline(&self) -> Option<Moment> {
         let mut deadline = self.services.due.first().map(|(at, _)| *at);
         let mut sooner = |at: Option<Moment>| {
@@ -241,7 +250,7 @@ impl Manager {
         sooner(self.heal_at);
         sooner(self.gathering);
         sooner(self.shutdown.as_ref().map(|shutdown| shutdown.at));
-        let mut look = self.services.must_look();
+        let mut look = false;
         for service in self.services.others.iter().filter_map(|name| self.services.all.get(name)) {
             match &service.supervisor {
                 Supervisor::Adopted(handle) => look |= handle.fd().is_none(),
@@ -256,6 +265,7 @@ impl Manager {
         if look {
             sooner(Some(clock::now() + self.services.options.rescan));
         }
+        sooner(self.next_look());
         deadline
     }
 
@@ -295,6 +305,7 @@ impl Manager {
             self.shutdown = Some(Shutdown::begin(&mut self.services));
         }
         if arrived.has(signals::SIGUSR1) && self.shutdown.is_none() {
+            self.look_at = clock::now();
             self.entries.rescan(&mut self.services);
         }
         if arrived.has(signals::SIGUSR2) && self.shutdown.is_none() {

@@ -7,8 +7,7 @@ use crate::service::record::Run;
 use crate::sys::fault::Fault;
 use crate::sys::fault::is_passing;
 use crate::sys::files::{Dir, is_aside};
-use crate::sys::group::Group;
-use crate::sys::group::Rest;
+use crate::sys::group::{Rest, rest_of};
 use crate::sys::owner::Holder;
 use crate::sys::owner::Owner;
 use crate::sys::process;
@@ -36,8 +35,7 @@ pub fn record_of(dir: &Dir) -> Result<Option<Record>, Fault> {
 /// Whether anything of a run still lives.
 #[must_use]
 pub fn lives(run: Run) -> bool {
-    let group = Group { id: run.group, session: run.session };
-    process::is_alive(run.process) || !matches!(group.rest(), Rest::Nothing)
+    process::is_alive(run.process) || !matches!(rest_of(run), Rest::Nothing)
 }
 
 /// Removes files of ours, and what was left aside.

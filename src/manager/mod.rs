@@ -15,6 +15,7 @@ mod supervisors;
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::arguments;
@@ -47,10 +48,10 @@ pub struct Options {
 
 /// sysmgr, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> u8 {
+pub fn main() -> ExitCode {
     match options() {
         Ok(options) => driver::run(options),
-        Err(code) => code,
+        Err(code) => ExitCode::from(code),
     }
 }
 

@@ -11,7 +11,7 @@ use super::clearing::Clearing;
 use super::left::{lives, read_order};
 use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
-use crate::service::files::{LOCK, OWNER, PID, STATUS, SYSPID};
+use crate::service::files::{OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
@@ -313,7 +313,8 @@ impl Services {
             return;
         }
         self.blind = true;
-        if !std::mem::replace(&mut self.was_blind, true) {
+        // where nothing can be watched at all, that is no news
+        if !std::mem::replace(&mut self.was_blind, true) && errno != Errno::ENOSYS {
             let rescan = self.options.rescan.as_millis();
             message::say(format_args!(
                 "sysmgr: cannot watch all directories ({}); they are looked at every {rescan} ms instead",
@@ -332,9 +333,7 @@ impl Services {
     fn facts(&mut self, name: &Name, dir: Option<&Dir>, now: Moment) -> Result<Facts, Fault> {
         let (ending, unsure) = (self.ending, self.unsure || self.unseen);
         let order = dir.map(read_order).transpose()?.flatten();
-        let lock = dir.and_then(|dir| dir.stamp(LOCK));
         let service = self.know(name);
-        service.lock = lock;
         let entry = match service.entry {
             Entry::Service(_) => Presence::Startable,
             Entry::Refused(_) => Presence::Refused,

@@ -12,8 +12,8 @@ use crate::service::pid::Pid;
 use crate::service::record::{Record, Run};
 use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
-use crate::sys::owner::{Claim, Holder, Owner};
-use crate::sys::process::{self, Handle};
+use crate::sys::owner::{Claim, Owner};
+use crate::sys::process;
 use crate::sys::{clock, signals};
 
 impl Services {
@@ -35,16 +35,15 @@ impl Services {
 
     /// A runsyssv that lives though we have not started it, or not as this sysmgr.
     pub(super) fn find_supervisor(&mut self, name: &Name, dir: Option<&Dir>) -> Result<(), Fault> {
-        if !matches!(self.know(name).supervisor, Supervisor::None) {
-            return Ok(());
+        match &self.know(name).supervisor {
+            Supervisor::None => {}
+            Supervisor::Adopted(handle) if handle.is_provisional() => {}
+            Supervisor::Adopted(_) | Supervisor::Child(..) | Supervisor::Lost(_) | Supervisor::Clearing(_) => {
+                return Ok(());
+            }
         }
         let Some(dir) = dir else { return Ok(()) };
-        let Some(pid) = holder_of(dir)? else { return Ok(()) };
-        let fault = || Fault::of("look at the supervisor of", dir.path());
-        let process = process::certain_identity(pid).map_err(fault())?;
-        let handle = Handle::take(process).map_err(fault())?;
-        // it may have died, and its number be another's, before we took hold of it
-        if let Some(handle) = handle.filter(|_| holder_of(dir) == Ok(Some(pid))) {
+        if let Some(handle) = Owner::hold(dir)? {
             self.set_supervisor(name, Supervisor::Adopted(handle));
             self.remember(name);
             // there may be an order that nobody told it of
@@ -56,7 +55,7 @@ impl Services {
     /// The process that has the lock of `name`.
     #[must_use]
     pub fn holder(&self, name: &Name) -> Option<Pid> {
-        holder_of(&self.rundir.sub(name.as_os_str()).ok()?).ok().flatten()
+        Owner::held_by(&self.rundir.sub(name.as_os_str()).ok()?).ok().flatten()
     }
 
     /// Sends signals to the runsyssv of `name`, if there is one.
@@ -187,11 +186,4 @@ impl Services {
         }
         Ok(())
     }
-}
-
-fn holder_of(dir: &Dir) -> Result<Option<Pid>, Fault> {
-    Ok(match Owner::holder(dir)? {
-        Holder::Process(pid, _) => Pid::new(pid),
-        Holder::Nothing | Holder::Nobody(_) => None,
-    })
 }

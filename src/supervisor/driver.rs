@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -29,7 +30,7 @@ const PARTING: Duration = Duration::from_millis(100);
 
 /// Supervises a service until it is told to stop.
 #[must_use]
-pub fn run(options: Options) -> u8 {
+pub fn run(options: Options) -> ExitCode {
     context::isolate();
     signals::install();
     let word = context::take_word();
@@ -91,7 +92,7 @@ pub fn run(options: Options) -> u8 {
     }
     supervisor.take_over(record, resumed);
     supervisor.supervise();
-    0
+    ExitCode::SUCCESS
 }
 
 /// Says what can't be known now, and is asked again.
@@ -100,9 +101,9 @@ pub(super) fn refused(options: &Options, tried: &str, errno: Errno) {
     message::say(format_args!("sysmgr: {}: cannot {tried}: {why}; it is tried again", options.name));
 }
 
-fn fail(options: &Options, why: &str) -> u8 {
+fn fail(options: &Options, why: &str) -> ExitCode {
     message::say(format_args!("runsyssv: {}: {why}", options.name));
-    1
+    ExitCode::FAILURE
 }
 
 pub(super) struct Supervisor {

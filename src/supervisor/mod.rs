@@ -10,6 +10,7 @@ mod takeover;
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use crate::arguments;
 use crate::cli::{self, Verbosity};
@@ -41,10 +42,10 @@ pub struct Options {
 
 /// runsyssv, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> u8 {
+pub fn main() -> ExitCode {
     match options() {
         Ok(options) => driver::run(options),
-        Err(code) => code,
+        Err(code) => ExitCode::from(code),
     }
 }
 

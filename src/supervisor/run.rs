@@ -13,7 +13,7 @@ use crate::service::pid::Pid;
 use crate::service::record::Run;
 use crate::sys::entry::{self, Entry};
 use crate::sys::fault::Fault;
-use crate::sys::group::{self, Group, Rest};
+use crate::sys::group::{self, Group, Rest, rest_of};
 use crate::sys::process::{self, Handle};
 use crate::sys::{clock, reap, service, signals};
 
@@ -147,7 +147,7 @@ impl Supervisor {
             return;
         }
         self.member = None;
-        match self.run.map(|run| group_of(run).rest()) {
+        match self.run.map(rest_of) {
             None | Some(Rest::Nothing) => {
                 self.run = None;
                 self.step(Event::Cleared);

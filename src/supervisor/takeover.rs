@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::driver::{Supervisor, refused};
 use super::machine::{Event, State};
-use super::run::group_of;
 use crate::cli::Verbosity;
 use crate::service::moment::Moment;
 use crate::service::order::Order;
@@ -15,11 +14,11 @@ use crate::service::record::{Record, Told};
 use crate::service::status::{Phase, Status};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
-use crate::sys::group::Rest;
+use crate::sys::group::{Rest, rest_of};
 use crate::sys::owner::{Holder, Owner};
 use crate::sys::process::{self, Handle};
 use crate::sys::wait::insist;
-use crate::sys::{clock, context, tool};
+use crate::sys::{clock, context, orphans, reap, tool};
 
 impl Supervisor {
     /// A living supervisor of this service whose files are gone. Only for who is started by hand:
@@ -31,16 +30,21 @@ impl Supervisor {
             return None;
         }
         let rundir = ["--rundir".as_ref(), self.options.rundir.as_os_str()];
-        let living =
-            insist(|| tool::find_living("runsyssv", &rundir), |errno| refused(&self.options, "list processes", errno));
-        living.into_iter().find(|(_, name)| *name == self.options.name.as_os_str()).map(|(other, _)| other.pid)
+        let living = insist(
+            || process::find_tools("runsyssv", &rundir),
+            |errno| refused(&self.options, "list processes", errno),
+        );
+        living
+            .into_iter()
+            .find(|(_, name)| *name == self.options.name.as_os_str())
+            .map(|(other, _)| other.process().pid)
     }
 
     /// Goes on where a predecessor, or this supervisor before it executed itself anew, has left off.
     pub(super) fn take_over(&mut self, record: Option<Record>, resumed: Option<Status>) {
         let now = clock::now();
         self.recorded = record;
-        process::adopt_orphans();
+        orphans::adopt();
         let here = |status: &Status| status.boot == self.boot.as_str();
         let is_resumed = resumed.is_some();
         if let Some(old) = resumed.or_else(|| self.files.read_status()).filter(here) {
@@ -72,12 +76,8 @@ impl Supervisor {
     pub(super) fn take_over_run(&mut self, now: Moment, is_resumed: bool) {
         let main = self.run.map(|run| run.process);
         // a child of ours, living or not, is still to be reaped
-        let own = std::process::id();
+        let is_child = main.is_some_and(|main| reap::is_child(main.pid));
         let tell = |errno| refused(&self.options, "learn whether its process lives", errno);
-        let facts = main.and_then(|main| insist(|| process::certain_facts(main.pid), tell));
-        let is_child = facts.is_some_and(|facts| {
-            main.is_some_and(|main| main.start == facts.start) && u32::try_from(facts.parent) == Ok(own)
-        });
         let handle = main.filter(|_| !is_child).and_then(|main| insist(|| Handle::take(main), tell));
         let lives = is_child || handle.is_some();
         let written = self.files.write_pid(main.map(|main| main.pid).filter(|_| lives));
@@ -96,7 +96,7 @@ impl Supervisor {
                 self.say(Verbosity::Normal, format_args!("its supervisor was gone; process {pid} goes on"));
             }
         } else if self.machine.main().is_some() || !is_resumed {
-            let left = !matches!(group_of(run).rest(), Rest::Nothing);
+            let left = !matches!(rest_of(run), Rest::Nothing);
             if !left {
                 self.run = None;
             }

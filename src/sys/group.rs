@@ -12,7 +12,7 @@ use super::child;
 use super::process::{self, Handle};
 use super::reap;
 use crate::service::pid::Pid;
-use crate::service::record::Process;
+use crate::service::record::Run;
 
 /// A process group as it stands in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +73,9 @@ impl Group {
             Rest::Nothing
         } else if reap::has_child_in_group(self.id.raw()) {
             Rest::Children
-        } else if cfg!(all(target_os = "linux", not(sysmgr_posix))) {
+        } else if process::KNOWS {
             // zombies whose parents don't reap them are no processes any more
-            match self.members().and_then(a_living_one) {
+            match self.members().map(|members| members.into_iter().next()) {
                 Ok(Some(handle)) => Rest::Member(handle),
                 Ok(None) => Rest::Nothing,
                 Err(_) => Rest::Unknown,
@@ -85,19 +85,9 @@ impl Group {
         }
     }
 
-    fn members(self) -> Result<Vec<Process>, Errno> {
+    fn members(self) -> Result<Vec<Handle>, Errno> {
         process::find(|_, facts| facts.group == self.id.raw() && facts.session == self.session && !facts.zombie)
     }
-}
-
-fn a_living_one(members: Vec<Process>) -> Result<Option<Handle>, Errno> {
-    for member in members {
-        let handle = Handle::take(member)?;
-        if handle.is_some() {
-            return Ok(handle);
-        }
-    }
-    Ok(None)
 }
 
 /// What there is of a group.
@@ -111,6 +101,16 @@ pub enum Rest {
     Member(Handle),
     /// Perhaps something; one has to look again.
     Unknown,
+}
+
+/// What there is of a run that nobody supervises. Where it can't be told, a process that has the number of its main
+/// process and has left the group may be that.
+#[must_use]
+pub fn rest_of(run: Run) -> Rest {
+    match (Group { id: run.group, session: run.session }).rest() {
+        Rest::Nothing if !process::KNOWS && process::may_lead(run.process.pid) => Rest::Unknown,
+        rest => rest,
+    }
 }
 
 /// Makes a new group in our session whose leader does nothing more than to end, and is not reaped: as

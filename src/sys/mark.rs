@@ -37,9 +37,13 @@ fn flock(dir: &Dir, how: libc::c_int) -> Result<(), Errno> {
 #[must_use]
 pub fn changed(dir: &Dir, name: &str) -> Option<(i64, u32)> {
     let stat = dir.look_at(name).ok()?;
+    #[cfg(not(target_os = "netbsd"))]
+    let nanoseconds = stat.st_mtime_nsec;
+    #[cfg(target_os = "netbsd")]
+    let nanoseconds = stat.st_mtimensec;
     // the fields have other widths on other systems
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-    Some((stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).ok()?))
+    Some((stat.st_mtime as i64, u32::try_from(nanoseconds).ok()?))
 }
 
 /// Makes now, with `nanoseconds` as its fraction, the time when `name` in `dir` was last changed.
@@ -47,10 +51,7 @@ pub fn changed(dir: &Dir, name: &str) -> Option<(i64, u32)> {
 /// # Errors
 /// Of utimensat(2).
 pub fn set_changed(dir: &Dir, name: &str, nanoseconds: u32) -> Result<(), Errno> {
-    let seconds = libc::time_t::try_from(clock::wall()).unwrap_or(0);
-    // the field has other widths on other systems
-    #[allow(clippy::useless_conversion)]
-    let time = TimeSpec::new(seconds, nanoseconds.into());
+    let time = TimeSpec::from(Duration::new(clock::wall(), nanoseconds));
     let flags = UtimensatFlags::NoFollowSymlink;
     nix::sys::stat::utimensat(dir.fd(), name, &time, &time, flags)
 }

@@ -14,8 +14,10 @@ use nix::unistd::geteuid;
 
 use super::fault::Fault;
 use super::files::{Dir, is_regular, same_file};
-use super::process;
+use super::lock::{Lock, ask, write_lock};
+use super::process::{self, Handle};
 use crate::service::files::OWNER;
+use crate::service::pid::Pid;
 use crate::service::record::{LENGTH, Record};
 
 /// The lock, held by this process, on the `.owner` of a directory.
@@ -124,6 +126,33 @@ impl Owner {
         Ok(holder.map_or(Holder::Nobody(record), |pid| Holder::Process(pid, record)))
     }
 
+    /// Takes hold of the process that has the lock of `dir`. Not for one that this process holds itself.
+    ///
+    /// # Errors
+    /// Of open(2) and fcntl(2); what kept us from looking at the process just now.
+    pub fn hold(dir: &Dir) -> Result<Option<Handle>, Fault> {
+        let Some(pid) = Self::held_by(dir)? else { return Ok(None) };
+        let fault = || Fault::of("look at the supervisor of", dir.path());
+        let process = process::certain_identity(pid).map_err(fault())?;
+        if process.start == 0 {
+            return Ok(Handle::of_holder(pid, Lock::of(dir)?));
+        }
+        let handle = Handle::take(process).map_err(fault())?;
+        // it may have died, and its number be another's, before we took hold of it
+        Ok(handle.filter(|_| Self::held_by(dir) == Ok(Some(pid))))
+    }
+
+    /// The process that has the lock of `dir`, if its id is known here. Not for one that this process holds itself.
+    ///
+    /// # Errors
+    /// Of open(2) and fcntl(2).
+    pub fn held_by(dir: &Dir) -> Result<Option<Pid>, Fault> {
+        Ok(match Self::holder(dir)? {
+            Holder::Process(pid, _) => Pid::new(pid),
+            Holder::Nothing | Holder::Nobody(_) => None,
+        })
+    }
+
     /// Whether the file that we have locked is still the `.owner` of `dir`; others are kept out of
     /// it if it is.
     #[must_use]
@@ -171,34 +200,13 @@ impl Owner {
     }
 }
 
-fn read_record(fd: &OwnedFd) -> Result<Option<Record>, Errno> {
+pub(super) fn read_record(fd: &OwnedFd) -> Result<Option<Record>, Errno> {
     let mut content = [0; LENGTH];
     let n = pread(fd, &mut content, 0)?;
     Ok(Record::decode(&content[..n]))
 }
 
-/// The process that has the lock on `fd`, which is not us.
-fn ask(fd: &OwnedFd) -> Result<Option<i32>, Errno> {
-    let mut lock = write_lock();
-    fcntl(fd, FcntlArg::F_GETLK(&mut lock))?;
-    // the constants have other widths on other systems
-    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
-    let unlocked = lock.l_type == libc::F_UNLCK as libc::c_short;
-    Ok(if unlocked { None } else { Some(lock.l_pid.max(0)) })
-}
-
 /// Whether the process with the lock is one of ours, who alone can open the file.
 fn is_trusted(pid: i32) -> bool {
     process::user_of(pid).is_none_or(|user| user == 0 || user == geteuid().as_raw())
-}
-
-fn write_lock() -> libc::flock {
-    // SAFETY: a flock is plain numbers, for which zero is a value.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
-    {
-        lock.l_type = libc::F_WRLCK as libc::c_short;
-        lock.l_whence = libc::SEEK_SET as libc::c_short;
-    }
-    lock
 }

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use crate::service::ended::Ended;
+use crate::service::pid::Pid;
 
 /// A child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,13 @@ pub fn await_dead(pid: i32) {
 pub fn reap(pid: i32) {
     #[allow(clippy::cast_sign_loss)]
     while wait(libc::P_PID, pid as libc::id_t, 0) == Err(Errno::EINTR) {}
+}
+
+/// Whether `pid` is a child of ours, living or not.
+#[must_use]
+pub fn is_child(pid: Pid) -> bool {
+    #[allow(clippy::cast_sign_loss)]
+    wait(libc::P_PID, pid.raw() as libc::id_t, libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
 /// Whether a child of ours, living or not, is in the group `group`.

@@ -36,8 +36,7 @@ pub struct Gate {
 /// # Errors
 /// Of socketpair(2) and fork(2).
 pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let (gate, inner) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)?;
+    let (gate, inner) = pair()?;
     let leader = group::create()?;
     let orders = Orders { path, context, gate: inner.as_raw_fd(), outer: gate.as_raw_fd() };
     // SAFETY: this program has one thread; the argument is what the child takes, and what that
@@ -51,6 +50,23 @@ pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, E
     reap::reap(leader.raw());
     let pid = Pid::new(made?).ok_or(Errno::EAGAIN)?;
     Ok(Waiting { pid, group: leader, gate })
+}
+
+/// Two sockets that are closed at the next execve(2).
+#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// Two sockets that are closed at the next execve(2).
+#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let (a, b) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
+    for fd in [&a, &b] {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok((a, b))
 }
 
 impl Waiting {

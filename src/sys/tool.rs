@@ -1,6 +1,6 @@
 //! The start of another tool of ours.
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_void};
-use nix::unistd::geteuid;
 
 use super::child;
 use super::clock;
@@ -17,7 +16,6 @@ use super::process::{self, Handle};
 use super::reap;
 use super::wait::Wait;
 use crate::service::pid::Pid;
-use crate::service::record::Process;
 
 /// Where the executable `name` is: in the directory of this one, else the first in PATH.
 #[must_use]
@@ -62,41 +60,6 @@ pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask, word: Option<&OsSt
     start_in_session(&path, &argv, environment, umask)
 }
 
-/// The processes of ours that were started by `start` as the tool `name` and have `arguments` among
-/// theirs, one behind the other; with the last argument of each.
-///
-/// # Errors
-/// What kept us from looking just now.
-pub fn find_living(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Process, OsString)>, Errno> {
-    let own = std::process::id();
-    let mut last = Vec::new();
-    let mut refused = None;
-    let found = process::find(|pid, facts| {
-        if facts.zombie || u32::try_from(pid.raw()) == Ok(own) {
-            return false;
-        }
-        let line = match process::command_line(pid) {
-            Ok(Some(line)) => line,
-            Ok(None) => return false,
-            Err(errno) => {
-                refused = Some(errno);
-                return false;
-            }
-        };
-        let words: Vec<&[u8]> = line.strip_suffix(&[0]).unwrap_or(&line).split(|byte| *byte == 0).collect();
-        let is_tool = words[0].rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes());
-        let has_all =
-            words.windows(arguments.len()).any(|some| some.iter().zip(arguments).all(|(a, b)| *a == b.as_bytes()));
-        let same_user = process::user_of(pid.raw()) == Some(geteuid().as_raw());
-        let wanted = is_tool && has_all && same_user;
-        if wanted {
-            last.push(OsStr::from_bytes(words[words.len() - 1]).to_owned());
-        }
-        wanted
-    })?;
-    refused.map_or_else(|| Ok(found.into_iter().zip(last).collect()), Err)
-}
-
 /// Whether `path` can be executed and says its version: a file that was not installed whole, or whose
 /// libraries are missing, does not. It gets two seconds.
 #[must_use]
@@ -105,7 +68,8 @@ pub fn is_sound(path: &Path) -> bool {
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
     let deadline = clock::now() + Duration::from_secs(2);
-    let handle = i32::try_from(child.id()).ok().and_then(Pid::new).and_then(|pid| Handle::of(process::identify(pid)));
+    let handle =
+        i32::try_from(child.id()).ok().and_then(Pid::new).and_then(|pid| Handle::to_await(process::identify(pid)));
     let mut wait = Wait::default();
     loop {
         match child.try_wait() {

@@ -1,4 +1,4 @@
-//! Directories that are watched for changes.
+//! By inotify(7).
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,47 +7,11 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-use super::files;
+use super::super::files;
+use super::{Change, What};
 
 /// A directory that is watched, by its number.
 pub type Watched = WatchDescriptor;
-
-/// What has happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Something about the entry `name` of a watched directory.
-    Entry {
-        /// The directory.
-        of: Watched,
-        /// The entry.
-        name: OsString,
-        /// What.
-        what: What,
-    },
-    /// The directory itself was changed, moved or removed.
-    Directory(Watched),
-    /// It is no longer watched: it is gone, or its file system.
-    Ended(Watched),
-    /// Too much at once: anything may have happened.
-    Overflow,
-}
-
-/// What has happened to an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// It was made; a file has no content yet.
-    Created,
-    /// A file that was open for writing was closed.
-    Written,
-    /// It was moved to here, whole.
-    Arrived,
-    /// It was replaced in the way of `Dir::replace`: by one of ours.
-    Replaced,
-    /// Its mode or owner was changed, or a link to it.
-    Attributes,
-    /// It was removed or moved away.
-    Removed,
-}
 
 /// Where changes come from.
 #[derive(Debug)]

@@ -1,5 +1,12 @@
 //! The one wait for everything.
 
+#[cfg(not(any(sysmgr_posix, target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
+#[path = "ppoll.rs"]
+mod os;
+#[cfg(any(sysmgr_posix, target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
+#[path = "pselect.rs"]
+mod os;
+
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -44,7 +51,7 @@ impl Wait {
         for fd in &mut self.fds {
             fd.revents = 0;
         }
-        if poll(&mut self.fds, limit) <= 0 {
+        if os::poll(&mut self.fds, limit) <= 0 {
             for fd in &mut self.fds {
                 fd.revents = 0;
             }
@@ -66,33 +73,5 @@ pub fn insist<T, E>(mut ask: impl FnMut() -> Result<T, E>, refused: impl FnOnce(
                 Wait::default().wait(Some(PAUSE));
             }
         }
-    }
-}
-
-/// ppoll(2) with no signal blocked: one that has arrived before ends it at once.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "openbsd",
-    target_os = "netbsd",
-    target_os = "illumos"
-))]
-fn poll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> libc::c_int {
-    // SAFETY: all that is pointed to lives across the call, with the lengths given.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        let mut time: libc::timespec = std::mem::zeroed();
-        let pointer = limit.map_or(std::ptr::null(), |limit| {
-            time.tv_sec = libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX);
-            #[allow(clippy::useless_conversion)]
-            {
-                time.tv_nsec = libc::c_long::from(i32::try_from(limit.subsec_nanos()).unwrap_or(0)).into();
-            }
-            &raw const time
-        });
-        #[allow(clippy::cast_possible_truncation)]
-        libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, pointer, &raw const none)
     }
 }

@@ -1,0 +1,122 @@
+//! As Linux tells it, in /proc.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::geteuid;
+
+use super::super::clock;
+use super::super::fault::is_passing;
+use super::Facts;
+use crate::service::pid::Pid;
+use crate::service::record::BootId;
+
+/// Whether the system tells when a process was started, and whether it is a zombie.
+pub(in super::super) const KNOWS: bool = true;
+
+pub(super) fn boot_id() -> Result<BootId, Errno> {
+    let mut text = [0; 64];
+    let text = read("/proc/sys/kernel/random/boot_id", &mut text)?;
+    Ok(text.and_then(BootId::parse).unwrap_or(BootId::UNKNOWN))
+}
+
+/// From `/proc/PID/stat`, which may be read where more private files of a process may not.
+pub(super) fn facts(pid: Pid) -> Result<Option<Facts>, Errno> {
+    let mut text = [0; 1024];
+    Ok(read(&format!("/proc/{pid}/stat"), &mut text)?.and_then(parse))
+}
+
+/// All processes.
+pub(super) fn list() -> Result<Vec<(Pid, Facts)>, Errno> {
+    let mut found = Vec::new();
+    let Some(all) = answer(std::fs::read_dir("/proc"))? else { return Ok(found) };
+    for entry in all {
+        let Some(entry) = answer(entry)? else { continue };
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = number.and_then(Pid::new) else { continue };
+        found.extend(facts(pid)?.map(|facts| (pid, facts)));
+    }
+    Ok(found)
+}
+
+/// The processes of ours that run the tool `name` with `arguments` among theirs, one behind the other; with the last
+/// argument of each.
+pub(super) fn list_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Pid, Facts, OsString)>, Errno> {
+    let mut found = Vec::new();
+    for (pid, facts) in list()? {
+        if facts.zombie || user_of(pid.raw()) != Some(geteuid().as_raw()) {
+            continue;
+        }
+        let Some(line) = answer(std::fs::read(format!("/proc/{pid}/cmdline")))? else { continue };
+        let words: Vec<&[u8]> = line.strip_suffix(&[0]).unwrap_or(&line).split(|byte| *byte == 0).collect();
+        let is_tool = words[0].rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes());
+        let has_all =
+            words.windows(arguments.len()).any(|some| some.iter().zip(arguments).all(|(a, b)| *a == b.as_bytes()));
+        if is_tool && has_all {
+            found.push((pid, facts, OsStr::from_bytes(words[words.len() - 1]).to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// The effective user of a process.
+pub(super) fn user_of(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|meta| meta.uid())
+}
+
+/// How long ago something was started at `start`.
+pub(super) fn age(start: u64) -> Duration {
+    // SAFETY: sysconf(3) only reads a setting.
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
+    let started = Duration::from_millis(start.saturating_mul(1000) / ticks);
+    clock::uptime().saturating_sub(started)
+}
+
+/// What was read, or that there is nothing; not being able to look just now is neither.
+fn answer<T>(read: std::io::Result<T>) -> Result<Option<T>, Errno> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno) if is_passing(errno) => Err(errno),
+            _ => Ok(None),
+        },
+    }
+}
+
+fn read<'b>(path: &str, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, Errno> {
+    let n = answer(File::open(path).and_then(|mut file| file.read(buffer)))?;
+    Ok(n.map(|n| &buffer[..n]))
+}
+
+/// The fields are numbered in proc(5); the second is a name that may have anything in it, so
+/// they are counted from its closing parenthesis.
+fn parse(text: &[u8]) -> Option<Facts> {
+    let after = text.iter().rposition(|b| *b == b')')? + 2;
+    let rest = std::str::from_utf8(text.get(after..)?).ok()?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    let start = fields.nth(22 - 7)?.parse().ok()?;
+    Some(Facts { zombie: matches!(state, "Z" | "X"), parent, group, session, start })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_no_trouble() {
+        let text = b"42 (a) Z 1 (b)) S 7 40 39 0 -1 4194304 98 0 0 0 0 0 0 0 20 0 1 0 11813 3133440 382";
+        let facts = super::parse(text).expect("it is well formed");
+        assert_eq!((facts.parent, facts.group, facts.session, facts.start), (7, 40, 39, 11813));
+        assert!(!facts.zombie);
+        assert_eq!(super::parse(b"42 (a) S 7"), None);
+        assert_eq!(super::parse(b""), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! Directories that are watched for changes. POSIX has nothing of the kind: where the system has not,
+//! there is never a `Watch`, and directories are looked at instead.
+
+#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+#[path = "inotify.rs"]
+mod os;
+#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+#[path = "looking.rs"]
+mod os;
+
+use std::ffi::OsString;
+
+pub use os::{Watch, Watched};
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Something about the entry `name` of a watched directory.
+    Entry {
+        /// The directory.
+        of: Watched,
+        /// The entry.
+        name: OsString,
+        /// What.
+        what: What,
+    },
+    /// The directory itself was changed, moved or removed.
+    Directory(Watched),
+    /// It is no longer watched: it is gone, or its file system.
+    Ended(Watched),
+    /// Too much at once: anything may have happened.
+    Overflow,
+}
+
+/// What has happened to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It was made; a file has no content yet.
+    Created,
+    /// A file that was open for writing was closed.
+    Written,
+    /// It was moved to here, whole.
+    Arrived,
+    /// It was replaced in the way of `Dir::replace`: by one of ours.
+    Replaced,
+    /// Its mode or owner was changed, or a link to it.
+    Attributes,
+    /// It was removed or moved away.
+    Removed,
+}
