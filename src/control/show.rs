@@ -59,7 +59,7 @@ fn depends(scene: &Scene, view: &View) -> Vec<String> {
 /// Says how services are.
 pub fn status(scene: &Scene, names: &[&Name], all: bool, request: &Request) -> Vec<Outcome> {
     let managed = scene.is_managed();
-    let views: Vec<_> = names.iter().map(|name| scene.view(name, managed)).collect();
+    let views = scene.views(names, managed);
     if !request.quiet {
         print(&Form::of(request).show(scene, &views));
         if !managed && !views.is_empty() && !request.json {

@@ -28,6 +28,11 @@ use crate::sys::{clock, process};
 /// that was started just after: start times are in hundredths of a second.
 const GRAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
+/// With fewer services than this, another thread costs more than it gains.
+const SHARE: usize = 100;
+/// How many further threads look at services at most.
+const OTHERS: usize = 3;
+
 /// Where is looked.
 #[derive(Debug)]
 pub struct Scene {
@@ -125,6 +130,27 @@ impl Scene {
     #[must_use]
     pub fn status(&self, dir: &Dir) -> Option<Status> {
         others::status(dir, self.boot)
+    }
+
+    /// All that is to be seen of services: of hundreds, side by side.
+    #[must_use]
+    pub fn views(&self, names: &[&Name], managed: bool) -> Vec<View> {
+        let look = |names: &[&Name]| names.iter().map(|name| self.view(name, managed)).collect::<Vec<_>>();
+        let others = (names.len() / SHARE).min(OTHERS);
+        let (own, rest) = names.split_at(names.len() / (others + 1));
+        std::thread::scope(|scope| {
+            let shares: Vec<_> = rest
+                .chunks(own.len().max(SHARE))
+                .map(|share| (share, std::thread::Builder::new().spawn_scoped(scope, move || look(share))))
+                .collect();
+            let mut views = look(own);
+            for (share, thread) in shares {
+                // where no thread can be had, it is done here
+                let seen = thread.ok().and_then(|thread| thread.join().ok());
+                views.extend(seen.unwrap_or_else(|| look(share)));
+            }
+            views
+        })
     }
 
     /// All that is to be seen of a service.
