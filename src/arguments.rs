@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::cli::{self, Directories, Verbosity};
 use crate::service::name::Printable;
 use crate::service::nearest::nearest;
-use crate::sys::message;
+use crate::sys::{message, program};
 
 /// What a tool is asked to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ enum Arguments {
 /// # Errors
 /// The exit code.
 pub fn of_program(tool: &str, help: &str, takes_service: bool) -> Result<Request, u8> {
-    match read(std::env::args_os().skip(1), takes_service) {
+    match read(program::arguments().into_iter().skip(1), takes_service) {
         Arguments::Request(request) => Ok(request),
         Arguments::Help => Err(tell(help)),
         Arguments::Version => Err(tell(&format!("{tool} {}\n", env!("CARGO_PKG_VERSION")))),

@@ -1,7 +1,4 @@
 //! The supervisor of one service: see runsyssv(1).
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sysmgr::supervisor::main()
-}
+sysmgr::program!(sysmgr::supervisor::main);

@@ -1,7 +1,4 @@
 //! The control of services: see svctl(1).
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sysmgr::control::main()
-}
+sysmgr::program!(sysmgr::control::main);

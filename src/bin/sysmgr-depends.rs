@@ -1,7 +1,4 @@
 //! The wait for other services: see sysmgr-depends(1).
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sysmgr::depends::main()
-}
+sysmgr::program!(sysmgr::depends::main);

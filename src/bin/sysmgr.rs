@@ -1,7 +1,4 @@
 //! The service manager: see sysmgr(8).
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sysmgr::manager::main()
-}
+sysmgr::program!(sysmgr::manager::main);

@@ -18,7 +18,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use crate::cli::svctl::{Operation, Request, parse};
 use crate::cli::{self, USAGE};
@@ -26,24 +25,24 @@ use crate::service::name::{Name, Printable};
 use crate::service::nearest;
 use crate::settings::BUILT_IN;
 use crate::startup::{Dirs, Timings};
-use crate::sys::signals;
+use crate::sys::{program, signals};
 use operate::Wish;
 use outcome::Outcome;
 use survey::Scene;
 
 /// svctl, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
-    ExitCode::from(match request() {
+pub fn main() -> u8 {
+    match request() {
         Ok((request, mut scene)) => run(&request, &mut scene).unwrap_or_else(|code| code),
         Err(code) => code,
-    })
+    }
 }
 
 /// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
 fn request() -> Result<(Request, Scene), u8> {
     let variable = |name: &str| std::env::var_os(name);
-    let request = parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("svctl", &error))?;
+    let request = parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("svctl", &error))?;
     let refuse = |error: crate::startup::Error| {
         complain(&error.to_string());
         error.exit_code()

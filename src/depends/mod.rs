@@ -10,13 +10,13 @@ pub mod up;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::{self, USAGE};
 use crate::service::name::{Name, Printable};
 use crate::settings::BUILT_IN;
 use crate::startup::{Dirs, Timings};
+use crate::sys::program;
 
 /// What sysmgr-depends is to do.
 #[derive(Debug)]
@@ -39,18 +39,18 @@ pub struct Options {
 
 /// sysmgr-depends, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
-    ExitCode::from(match options() {
+pub fn main() -> u8 {
+    match options() {
         Ok(options) => driver::run(&options),
         Err(code) => code,
-    })
+    }
 }
 
 /// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
 fn options() -> Result<Options, u8> {
     let variable = |name: &str| std::env::var_os(name);
     let request =
-        cli::depends::parse(std::env::args_os(), &BUILT_IN).map_err(|error| cli::answer("sysmgr-depends", &error))?;
+        cli::depends::parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("sysmgr-depends", &error))?;
     let refuse = |error: crate::startup::Error| {
         complain(&error.to_string());
         error.exit_code()

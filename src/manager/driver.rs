@@ -1,7 +1,6 @@
 //! sysmgr at work: waits for what happens, and has the services concerned attended to.
 
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
 use nix::errno::Errno;
 
@@ -24,7 +23,7 @@ use crate::sys::{clock, context, message, orphans, reap, signals, tool};
 
 /// Supervises the services of a directory until it is told to end.
 #[must_use]
-pub fn run(options: Options) -> ExitCode {
+pub fn run(options: Options) -> u8 {
     context::isolate();
     signals::install();
     let umask = context::clear_umask();
@@ -43,11 +42,11 @@ pub fn run(options: Options) -> ExitCode {
         Ok(Taken::Held(pid)) => {
             let path = Printable(options.rundir.as_os_str().as_bytes()).to_string();
             message::say(format_args!("sysmgr: process {pid} is sysmgr for {path} already; nothing was done"));
-            return ExitCode::FAILURE;
+            return 1;
         }
         Err(fault) => {
             message::say(format_args!("sysmgr: {fault}"));
-            return ExitCode::FAILURE;
+            return 1;
         }
     };
     let mut manager = Manager {
@@ -84,7 +83,7 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    fn begin(&mut self, is_resumed: bool) -> ExitCode {
+    fn begin(&mut self, is_resumed: bool) -> u8 {
         self.watch_rundir();
         // what was changed while nobody watched
         self.heal_at = Some(clock::now());
@@ -93,7 +92,7 @@ impl Manager {
         if let Err(fault) = self.entries.scan(&mut self.services) {
             message::say(format_args!("sysmgr: {fault}"));
             remove_files(&self.services.rundir, &[files::PID, files::OWNER]);
-            return ExitCode::FAILURE;
+            return 1;
         }
         self.manage()
     }
@@ -158,7 +157,7 @@ impl Manager {
         message::say(format_args!("sysmgr: {fault}; sysmgr goes on as it is"));
     }
 
-    fn manage(&mut self) -> ExitCode {
+    fn manage(&mut self) -> u8 {
         let mut wait = Wait::default();
         loop {
             self.attend_due();
@@ -166,7 +165,7 @@ impl Manager {
                 shutdown.go_on(&mut self.services);
                 if Shutdown::is_over(&self.services) {
                     shutdown.clean_up(&mut self.services);
-                    return ExitCode::SUCCESS;
+                    return 0;
                 }
                 if shutdown.at <= clock::now() {
                     shutdown.hasten(&mut self.services);

@@ -15,7 +15,6 @@ mod supervisors;
 
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::arguments;
@@ -48,10 +47,10 @@ pub struct Options {
 
 /// sysmgr, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     match options() {
         Ok(options) => driver::run(options),
-        Err(code) => ExitCode::from(code),
+        Err(code) => code,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -30,7 +29,7 @@ const PARTING: Duration = Duration::from_millis(100);
 
 /// Supervises a service until it is told to stop.
 #[must_use]
-pub fn run(options: Options) -> ExitCode {
+pub fn run(options: Options) -> u8 {
     context::isolate();
     signals::install();
     let word = context::take_word();
@@ -92,7 +91,7 @@ pub fn run(options: Options) -> ExitCode {
     }
     supervisor.take_over(record, resumed);
     supervisor.supervise();
-    ExitCode::SUCCESS
+    0
 }
 
 /// Says what can't be known now, and is asked again.
@@ -101,9 +100,9 @@ pub(super) fn refused(options: &Options, tried: &str, errno: Errno) {
     message::say(format_args!("sysmgr: {}: cannot {tried}: {why}; it is tried again", options.name));
 }
 
-fn fail(options: &Options, why: &str) -> ExitCode {
+fn fail(options: &Options, why: &str) -> u8 {
     message::say(format_args!("runsyssv: {}: {why}", options.name));
-    ExitCode::FAILURE
+    1
 }
 
 pub(super) struct Supervisor {

@@ -10,7 +10,6 @@ mod takeover;
 
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use crate::arguments;
 use crate::cli::{self, Verbosity};
@@ -42,10 +41,10 @@ pub struct Options {
 
 /// runsyssv, from its arguments to its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     match options() {
         Ok(options) => driver::run(options),
-        Err(code) => ExitCode::from(code),
+        Err(code) => code,
     }
 }
 

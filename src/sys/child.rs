@@ -67,8 +67,9 @@ mod os {
     use std::mem::MaybeUninit;
     use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-    /// Of 8 KiB, of which a child touches the last ones; aligned as all machines want it.
-    type Stack = MaybeUninit<[u128; 512]>;
+    /// Of 2 KiB, since a child does little more than system calls, with all signals blocked; aligned
+    /// as all machines want it. More would take a page more of each supervisor's own stack.
+    type Stack = MaybeUninit<[u128; 128]>;
 
     pub unsafe fn run(body: Body, argument: *mut c_void) -> Result<i32, Errno> {
         // we wait, so it can be in our own stack
@@ -93,7 +94,7 @@ mod os {
             // SAFETY: as the caller vouches.
             return unsafe { fork(body, (&raw mut argument).cast()) };
         }
-        const { assert!(align_of::<T>() <= 16 && size_of::<T>() <= 1024) };
+        const { assert!(align_of::<T>() <= 16 && size_of::<T>() <= 256) };
         // SAFETY: the argument fits between the end and a multiple of 16 below it; the stack grows
         // down from there, and is nobody else's.
         let pid = unsafe {

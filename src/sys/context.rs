@@ -91,7 +91,7 @@ pub fn take_word() -> Option<OsString> {
 #[must_use]
 pub fn execute_anew(path: &Path, word: &OsStr, umask: Umask) -> Errno {
     let arguments: Vec<CString> =
-        std::env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
+        super::program::arguments().into_iter().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
     let mut argv: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(std::ptr::null());
     let Ok(path) = super::service::c_path(path) else { return Errno::EINVAL };

@@ -19,6 +19,7 @@ pub mod message;
 pub mod orphans;
 pub mod owner;
 pub mod process;
+pub mod program;
 pub mod reap;
 pub mod service;
 pub mod signals;
