@@ -259,7 +259,12 @@ impl Services {
                     self.forget(name, dir.as_ref());
                     return;
                 }
-                Action::Refuse => self.refuse(name, dir.as_ref()),
+                Action::Refuse => {
+                    if let Some(dir) = &dir {
+                        tidy(dir);
+                    }
+                    self.refuse(name, dir.as_ref())
+                }
             };
             if let Err(fault) = done {
                 self.put_off(name, &fault);
