@@ -59,6 +59,8 @@ fn up_with_its_process_its_age_and_its_past() {
         status.last_exit = Some(Ended::Code(1));
     });
     assert_eq!(restarted.line(), "web: UP pid 1234, 3 h 12 min, restarted 3 times, last exited with 1");
+    let asked = with(restarted, |status| status.by_order = true);
+    assert_eq!(asked.line(), "web: UP pid 1234, 3 h 12 min, restarted 3 times, last by order");
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn up_with_what_is_remarkable() {
     let stale = View { stale: true, ..view(Phase::Up, 5) };
     assert_eq!(stale.line(), "web: UP pid 1234, 5 s, its file is newer than the process");
     let missing = View { place: Place::Missing, ..view(Phase::Up, 5) };
-    assert_eq!(missing.line(), "web: UP pid 1234, 5 s, not in the service directory");
+    assert_eq!(missing.line(), "web: UP pid 1234, 5 s, not in the service directory any more");
     let once = View { order: Some(Order::Ran), ..view(Phase::Up, 5) };
     assert_eq!(once.line(), "web: UP pid 1234, 5 s, runs once");
     let alone = View { supervised: false, managed: false, ..view(Phase::Up, 5) };
@@ -115,6 +117,11 @@ fn a_stopped_one_says_by_which_order() {
     let said = |order| ordered(order).line();
     assert_eq!(said(Order::Stop), "web: DOWN stopped 3 min ago");
     assert_eq!(said(Order::Kill), "web: DOWN killed 3 min ago");
+    let unknown = |order| View { status: None, ..ordered(order) }.line();
+    assert_eq!(unknown(Order::Stop), "web: DOWN stopped");
+    assert_eq!(unknown(Order::Ran), "web: DOWN ran once");
+    assert_eq!(unknown(Order::Hold), "web: DOWN held down by its lock");
+    assert_eq!(unknown(Order::Gone), "web: DOWN stopped, after its removal");
     assert_eq!(said(Order::Shutdown), "web: DOWN stopped together with sysmgr 3 min ago");
     let ran = with(ordered(Order::Ran), |status| {
         status.last_exit = Some(Ended::Code(0));

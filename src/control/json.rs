@@ -62,6 +62,8 @@ struct Exit {
     signal: Option<String>,
     /// Whether there was a core dump.
     core: bool,
+    /// Whether it was asked for.
+    by_order: bool,
     /// The same in words.
     text: String,
 }
@@ -121,6 +123,7 @@ fn exit(ended: Ended, view: &View) -> Exit {
         kind,
         number,
         signal: if kind == "signal" { number.map(signal_name) } else { None },
+        by_order: view.status.as_ref().is_some_and(|status| status.by_order),
         core: matches!(ended, Ended::Signal { core: true, .. }),
         text: view.last().unwrap_or_else(|| ended.in_words()),
     }

@@ -155,13 +155,7 @@ impl View {
     #[must_use]
     pub fn last(&self) -> Option<String> {
         let ended = self.status.as_ref()?.last_exit?;
-        Some(match (&self.interpreter, ended) {
-            (Some(interpreter), Ended::Exec(_)) => {
-                let words = ended.in_words();
-                words.replacen("executed: ", &format!("executed: {interpreter}: "), 1)
-            }
-            _ => ended.in_words(),
-        })
+        Some(ended.in_words_with(self.interpreter.as_deref()))
     }
 
     /// How its last run ended, and how long it was: `exited with 1 after 0.2 s`.
@@ -169,28 +163,40 @@ impl View {
     pub fn last_run(&self) -> Option<String> {
         let last = self.last()?;
         let status = self.status.as_ref()?;
-        match (status.last_run_ms, status.last_exit) {
+        match (self.run_length(), status.last_exit) {
             (_, Some(Ended::Exec(_) | Ended::Fork(_))) | (None, _) => Some(last),
-            (Some(ms), _) => Some(format!("{last} after {}", short(Duration::from_millis(ms)))),
+            (Some(time), Some(Ended::Unknown)) => Some(format!("{last}, after {time}")),
+            (Some(time), _) => Some(format!("{last} after {time}")),
         }
+    }
+
+    /// How long its last run was.
+    #[must_use]
+    pub fn run_length(&self) -> Option<String> {
+        self.status.as_ref()?.last_run_ms.map(|ms| short(Duration::from_millis(ms)))
+    }
+
+    /// When it came into its state: `3 min ago`.
+    #[must_use]
+    pub fn ago(&self) -> Option<String> {
+        self.length().map(|time| format!("{} ago", length(time)))
     }
 
     /// What keeps it down, or what is remarkable about how it runs.
     #[must_use]
     pub fn state(&self) -> Option<String> {
-        let ago = self.length().map_or_else(|| "before".to_owned(), |time| format!("{} ago", length(time)));
         Some(match self.condition() {
             Condition::Up => return None,
             Condition::Stopping => {
                 let told = if self.order == Some(Order::Kill) { "killed" } else { "told to stop" };
-                format!("{told} {ago}")
+                self.since(told)
             }
             Condition::Starting => "starting".to_owned(),
             Condition::Waiting => format!("waits for {}", self.awaited()),
             Condition::Clearing => "has ended, and what it left behind is being ended".to_owned(),
             Condition::Backoff => self.backoff(),
             Condition::Refused => format!("refused: {}", self.refusal()),
-            Condition::Down => self.down(&ago),
+            Condition::Down => self.down(),
             Condition::Lost if self.supervised || self.managed => "its process is gone".to_owned(),
             Condition::Lost => "its process is gone, and sysmgr is not running".to_owned(),
             Condition::New if self.place == Place::Missing => "never started".to_owned(),
@@ -239,15 +245,22 @@ impl View {
         }
     }
 
-    fn down(&self, ago: &str) -> String {
+    /// What happened, and when, if that is known.
+    fn since(&self, what: &str) -> String {
+        self.ago().map_or_else(|| what.to_owned(), |ago| format!("{what} {ago}"))
+    }
+
+    fn down(&self) -> String {
         let last = self.last_run().map_or_else(String::new, |last| format!(": {last}"));
         match self.order {
-            Some(Order::Stop) => format!("stopped {ago}"),
-            Some(Order::Kill) => format!("killed {ago}"),
-            Some(Order::Ran) => format!("ran once, until {ago}{last}"),
-            Some(Order::Shutdown) => format!("stopped together with sysmgr {ago}"),
-            Some(Order::Gone) => format!("stopped {ago}, after its removal"),
-            Some(Order::Hold) => format!("held down by its lock, ended {ago}{last}"),
+            Some(Order::Stop) => self.since("stopped"),
+            Some(Order::Kill) => self.since("killed"),
+            Some(Order::Ran) if self.status.is_none() => "ran once".to_owned(),
+            Some(Order::Ran) => format!("{}{last}", self.since("ran once, until")),
+            Some(Order::Shutdown) => self.since("stopped together with sysmgr"),
+            Some(Order::Gone) => format!("{}, after its removal", self.since("stopped")),
+            Some(Order::Hold) if self.status.is_none() => "held down by its lock".to_owned(),
+            Some(Order::Hold) => format!("{}{last}", self.since("held down by its lock, ended")),
             Some(Order::Once | Order::Restart) | None if self.managed || self.supervised => {
                 "about to be started".to_owned()
             }
@@ -274,7 +287,7 @@ impl View {
             notes.push(STALE.to_owned());
         }
         if self.place == Place::Missing && self.order != Some(Order::Gone) {
-            notes.push("not in the service directory".to_owned());
+            notes.push("not in the service directory any more".to_owned());
         }
         if let Place::Refused(reason) = &self.place {
             if condition != Condition::Refused {
@@ -300,6 +313,7 @@ impl View {
         }
         let restarted = format!("restarted {}", times(restarts));
         Some(match self.last() {
+            _ if self.status.as_ref().is_some_and(|status| status.by_order) => format!("{restarted}, last by order"),
             Some(last) => format!("{restarted}, last {last}"),
             None => restarted,
         })

@@ -15,7 +15,7 @@ use crate::cli::svctl::Request;
 use crate::depends::graph::Graph;
 use crate::depends::others;
 use crate::service::name::Name;
-use crate::sys::terminal;
+use crate::sys::{fault, terminal};
 
 /// In which form the status is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +60,16 @@ fn depends(scene: &Scene, view: &View) -> Vec<String> {
 pub fn status(scene: &Scene, names: &[&Name], all: bool, request: &Request) -> Vec<Outcome> {
     let managed = scene.is_managed();
     let views = scene.views(names, managed);
+    let mut outcomes: Vec<Outcome> = views.iter().map(outcome).collect();
     if !request.quiet {
-        print(&Form::of(request).show(scene, &views));
+        outcomes.extend(print(&Form::of(request).show(scene, &views)));
         if !managed && !views.is_empty() && !request.json {
             complain("sysmgr is not running");
         } else if views.is_empty() && all && !request.json {
             complain("there are no services");
         }
     }
-    views.iter().map(outcome).collect()
+    outcomes
 }
 
 /// What the exit code says of a service that was asked about.
@@ -92,7 +93,7 @@ pub fn pids(scene: &Scene, names: &[&Name], quiet: bool) -> Vec<Outcome> {
             outcomes.push(Outcome::Failed);
         }
     }
-    print(&text);
+    outcomes.extend(print(&text));
     outcomes
 }
 
@@ -109,13 +110,12 @@ pub fn why(scene: &Scene, names: &[&Name]) -> Vec<Outcome> {
             place.insert(view);
         }
     }
-    for name in names {
-        print(&why::explain(name, &views, &graph));
-    }
+    let text: String = names.iter().map(|name| why::explain(name, &views, &graph)).collect();
+    let written = print(&text);
     if !managed {
         complain("sysmgr is not running");
     }
-    names.iter().filter_map(|name| views.get(*name)).map(outcome).collect()
+    names.iter().filter_map(|name| views.get(*name)).map(outcome).chain(written).collect()
 }
 
 /// Draws the learned dependencies.
@@ -134,10 +134,8 @@ pub fn deps(scene: &Scene, names: &[&Name], all: bool) -> Vec<Outcome> {
             condition => Some(condition.word().to_owned()),
         }
     };
-    for root in &roots {
-        print(&tree::draw(&graph, root, state));
-    }
-    Vec::new()
+    let text: String = roots.iter().map(|root| tree::draw(&graph, root, state)).collect();
+    print(&text).into_iter().collect()
 }
 
 /// Who is known to wait for whom.
@@ -145,8 +143,15 @@ fn learned(scene: &Scene) -> Graph {
     scene.rundir.as_ref().map_or_else(Graph::default, others::all)
 }
 
-/// Writes to standard output. Whoever reads it may have gone, as head(1) does: that is no fault.
-pub fn print(text: &str) {
+/// Writes to standard output; gives what went wrong. Whoever reads it may have gone, as head(1) does:
+/// that is no fault.
+fn print(text: &str) -> Option<Outcome> {
     let mut out = std::io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let error = out.write_all(text.as_bytes()).and_then(|()| out.flush()).err()?;
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return None;
+    }
+    let reason = error.raw_os_error().map_or("", fault::words);
+    complain(&format!("cannot write to standard output: {reason}"));
+    Some(Outcome::Failed)
 }

@@ -2,16 +2,13 @@
 //! anything.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use super::report::{Main, Place, View};
 use crate::depends::lines::Awaited;
 use crate::depends::others::{self, living_waiters, main_of};
 use crate::service::ended::Ended;
 use crate::service::files;
-use crate::service::name::{Name, Printable};
+use crate::service::name::Name;
 use crate::service::order::Order;
 use crate::service::pid::Pid;
 use crate::service::record::BootId;
@@ -22,7 +19,7 @@ use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::owner::{Holder, Owner};
 use crate::sys::stamp::Stamp;
-use crate::sys::{clock, process};
+use crate::sys::{clock, interpreter, process};
 
 /// A process that was started so shortly before its file was changed is not told apart from one
 /// that was started just after: start times are in hundredths of a second.
@@ -169,7 +166,7 @@ impl Scene {
             _ => false,
         };
         let interpreter = match status.as_ref().and_then(|status| status.last_exit) {
-            Some(Ended::Exec(_)) => missing_interpreter(&self.dirs.sysdir.join(name)),
+            Some(Ended::Exec(_)) => interpreter::missing(&self.dirs.sysdir.join(name)),
             _ => None,
         };
         View {
@@ -212,14 +209,4 @@ fn is_held(dir: &Dir, pid: &str) -> bool {
             process.is_some_and(process::seems_alive)
         }
     }
-}
-
-/// The interpreter that the first line of a script names, if there is no such file.
-fn missing_interpreter(script: &Path) -> Option<String> {
-    let mut begin = [0; 256];
-    let n = std::fs::File::open(script).ok()?.read(&mut begin).ok()?;
-    let line = begin[..n].strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let path = line.trim_ascii().split(|b| *b == b' ' || *b == b'\t').next()?;
-    let missing = !Path::new(std::ffi::OsStr::from_bytes(path)).exists();
-    (missing && !path.is_empty()).then(|| Printable(path).to_string())
 }

@@ -14,8 +14,11 @@ pub struct Style {
     pub colour: bool,
 }
 
-/// Below this width the last column is not broken into lines: the terminal does that.
+/// Where less than this is left for the last column, it goes below the others.
 const NARROW: usize = 24;
+
+/// How far it is indented there.
+const INDENT: usize = 4;
 
 const HEAD: [&str; 5] = ["SERVICE", "STATE", "PID", "FOR", ""];
 
@@ -61,7 +64,7 @@ const fn colour(condition: Condition) -> &'static str {
 }
 
 /// Adds a row, of which the state, or all, has the colour.
-fn put(text: &mut String, row: &[String; 5], widths: &[usize; 5], style: Style, colour: &str, all: bool) {
+fn put(text: &mut String, row: &[String; 5], widths: &[usize], style: Style, colour: &str, all: bool) {
     let mut offset = 0;
     let mut line = String::new();
     for (place, (cell, width)) in row.iter().zip(widths).enumerate().take(4) {
@@ -75,13 +78,17 @@ fn put(text: &mut String, row: &[String; 5], widths: &[usize; 5], style: Style, 
         offset += width + 2;
     }
     let room = style.width.saturating_sub(offset);
-    if room < NARROW {
-        line.push_str(&row[4]);
+    let mut about = broken(&row[4], if room < NARROW { style.width.saturating_sub(INDENT) } else { room });
+    if room >= NARROW {
+        line.push_str(&about.remove(0));
     } else {
-        line.push_str(&broken(&row[4], room).join(&format!("\n{}", " ".repeat(offset))));
+        offset = INDENT;
     }
     text.push_str(line.trim_end());
     text.push('\n');
+    for line in about.iter().filter(|line| !line.is_empty()) {
+        let _ = writeln!(text, "{}{line}", " ".repeat(offset));
+    }
 }
 
 /// Breaks a text between words into lines of at most `room` characters. A longer word stays whole.
@@ -108,7 +115,19 @@ fn broken(text: &str, room: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::broken;
+    use super::{Style, broken, put};
+
+    #[test]
+    fn on_a_narrow_terminal_the_last_column_goes_below() {
+        let mut text = String::new();
+        let row = ["web", "DOWN", "", "", "tried again in 12 s: exited with 1"].map(str::to_owned);
+        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false }, "", false);
+        assert_eq!(text, "web  DOWN\n    tried again in 12 s:\n    exited with 1\n");
+        text.clear();
+        let row = ["web", "UP", "12", "3 s", ""].map(str::to_owned);
+        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false }, "", false);
+        assert_eq!(text, "web  UP     12     3 s\n");
+    }
 
     #[test]
     fn lines_are_broken_between_words() {

@@ -70,7 +70,7 @@ fn reason(view: &View) -> String {
     match view.condition() {
         Condition::Up => match view.restarts() {
             0 => format!("{process} has run for {time}"),
-            n => format!("{process} has run for {time}; restarted {}, since the run before {last}", times(n)),
+            n => format!("{process} has run for {time}; restarted {}; the last run: {}", times(n), end(view, last)),
         },
         Condition::Stopping => format!("told to stop {time} ago, but {process} has not ended yet"),
         Condition::Starting => format!("{process} is just being started"),
@@ -78,12 +78,22 @@ fn reason(view: &View) -> String {
         Condition::Clearing => format!("{last}, and what it left behind is being ended"),
         Condition::Backoff => backoff(view, &last),
         Condition::Refused => format!("it can't be a service: {}", view.refusal()),
-        Condition::Down => down(view, &time, &last),
+        Condition::Down => down(view, &last),
         Condition::Lost if view.managed || view.supervised => "its process has just ended".to_owned(),
         Condition::Lost => "its process is gone, and sysmgr is not running".to_owned(),
         Condition::New if view.place == Place::Missing => "it is not in the service directory".to_owned(),
         Condition::New if view.managed => "sysmgr has not started it yet".to_owned(),
         Condition::New => "it was never started, and sysmgr is not running".to_owned(),
+    }
+}
+
+/// Why there is another run than the last one.
+fn end(view: &View, last: String) -> String {
+    if view.status.as_ref().is_some_and(|status| status.by_order) {
+        let after = view.run_length().map_or_else(String::new, |time| format!(" after {time}"));
+        format!("ended by order{after} ('svctl restart', or stopped and started)")
+    } else {
+        last
     }
 }
 
@@ -98,12 +108,14 @@ fn backoff(view: &View, last: &str) -> String {
     format!("{last}{often}; {next}")
 }
 
-fn down(view: &View, time: &str, last: &str) -> String {
+fn down(view: &View, last: &str) -> String {
+    let ago = view.ago().map_or_else(String::new, |ago| format!(" {ago}"));
     match view.order {
-        Some(Order::Stop) => format!("it was stopped {time} ago, by 'svctl stop' or a signal to its supervisor"),
-        Some(Order::Kill) => format!("it was killed {time} ago, by 'svctl kill' or a signal to its supervisor"),
-        Some(Order::Ran) => format!("it was to run once, and {last}, {time} ago"),
-        Some(Order::Shutdown) => format!("sysmgr stopped it {time} ago, when it was told to end"),
+        Some(Order::Stop) => format!("it was stopped{ago}, by 'svctl stop' or a signal to its supervisor"),
+        Some(Order::Kill) => format!("it was killed{ago}, by 'svctl kill' or a signal to its supervisor"),
+        Some(Order::Ran) if ago.is_empty() => "it was to run once, and has".to_owned(),
+        Some(Order::Ran) => format!("it was to run once, and {last},{ago}"),
+        Some(Order::Shutdown) => format!("sysmgr stopped it{ago}, when it was told to end"),
         Some(Order::Gone) => "its file was removed from the service directory".to_owned(),
         Some(Order::Hold) => "its file 'lock' keeps it down, which somebody has made".to_owned(),
         Some(Order::Once | Order::Restart) | None if view.managed || view.supervised => {
@@ -115,7 +127,7 @@ fn down(view: &View, time: &str, last: &str) -> String {
 
 /// What one may do about it, and what else one should know.
 fn hints(view: &View) -> Vec<String> {
-    let name = &view.name;
+    let name = view.name.typed();
     let mut hints = Vec::new();
     match view.condition() {
         Condition::Down if view.order.is_some_and(|order| !order.starts() && order != Order::Gone) => {
@@ -156,7 +168,11 @@ fn failure(view: &View) -> Option<&'static str> {
         Ended::Signal { number: 9, .. } => {
             "SIGKILL came from somebody else; from the kernel, if memory was short (dmesg tells)"
         }
+        Ended::Exec(2) if view.interpreter.as_ref().is_some_and(|path| path.ends_with("\\x0d")) => {
+            "its lines end with a carriage return, as DOS and Windows write them: sed -i 's/\\r$//' takes those away"
+        }
         Ended::Exec(2) if view.interpreter.is_some() => "its first line names an interpreter that is not there",
+        Ended::Exec(13) => "its interpreter is not executable, or is on a file system that is mounted with noexec",
         Ended::Exec(_) => "its first line, or the machine that it was built for, may be wrong",
         Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => return None,
     })

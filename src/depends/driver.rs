@@ -236,10 +236,12 @@ impl<'o> Waiting<'o> {
         if other.seen.age.is_some() {
             return;
         }
+        let typed = name.typed();
         let failing = other.status.as_ref().filter(|status| status.phase == Phase::Backoff && status.failures > 1);
         if let Some(last) = failing.and_then(|status| status.last_exit) {
             let last = last.in_words();
-            return self.say(&format!("waits for {name}, which keeps failing: {last} ('svctl why {name}' tells more)"));
+            return self
+                .say(&format!("waits for {name}, which keeps failing: {last} ('svctl why {typed}' tells more)"));
         }
         let refused = other.status.as_ref().filter(|status| status.phase == Phase::Refused);
         let why = match (other.order, refused) {
@@ -249,7 +251,7 @@ impl<'o> Waiting<'o> {
                 format!("which can't be started: {reason}")
             }
             (Some(Order::Ran), _) => "which was to run once, and has ended".to_owned(),
-            (Some(_), _) => format!("which is stopped ('svctl start {name}' starts it)"),
+            (Some(_), _) => format!("which is stopped ('svctl start {typed}' starts it)"),
         };
         self.say(&format!("waits for {name}, {why}"));
     }

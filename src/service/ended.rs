@@ -66,6 +66,17 @@ impl Ended {
             Self::Unknown => "ended in an unknown way while its supervisor was dead".to_owned(),
         }
     }
+
+    /// The same, with the interpreter that its file names and that is not there.
+    #[must_use]
+    pub fn in_words_with(self, interpreter: Option<&str>) -> String {
+        match (self, interpreter) {
+            (Self::Exec(errno), Some(interpreter)) => {
+                format!("cannot be executed: {interpreter}: {}", Errno::from_raw(errno).desc())
+            }
+            _ => self.in_words(),
+        }
+    }
 }
 
 /// The name of a signal, as in signal(7); of a realtime signal, its number.

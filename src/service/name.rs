@@ -107,6 +107,29 @@ impl fmt::Display for Name {
     }
 }
 
+impl Name {
+    /// The name as one types it in a shell.
+    #[must_use]
+    pub fn typed(&self) -> String {
+        let shown = self.to_string();
+        let plain = |c: char| c.is_alphanumeric() || "_.,:@%+=-".contains(c);
+        if shown.as_bytes() != self.as_bytes() {
+            // the one form that takes any byte
+            let byte = |b: &u8| match b {
+                b'\'' | b'\\' => format!("\\{}", char::from(*b)),
+                b' '..=b'~' => char::from(*b).to_string(),
+                _ => format!("\\x{b:02x}"),
+            };
+            format!("$'{}'", self.as_bytes().iter().map(byte).collect::<String>())
+        } else if shown.chars().all(plain) {
+            shown
+        } else {
+            let quoted = shown.chars().map(|c| if "\\\"$`".contains(c) { format!("\\{c}") } else { c.to_string() });
+            format!("\"{}\"", quoted.collect::<String>())
+        }
+    }
+}
+
 /// Bytes of the world in a form that can stand in a line of text: what is not UTF-8 and control
 /// characters are written as `\xNN`.
 pub struct Printable<'a>(pub &'a [u8]);
@@ -174,6 +197,20 @@ mod tests {
         assert_eq!(operand("/"), Err(NameError::Empty));
         assert_eq!(operand(".."), Err(NameError::Dot));
         assert_eq!(operand("/var/sysmgr/.."), Err(NameError::Dot));
+    }
+
+    #[test]
+    fn a_shell_reads_what_is_typed() {
+        let typed = |bytes: &[u8]| new(bytes).map(|name| name.typed());
+        assert_eq!(typed(b"getty@tty1").as_deref(), Ok("getty@tty1"));
+        assert_eq!(typed("\u{e9}t\u{e9}".as_bytes()).as_deref(), Ok("\u{e9}t\u{e9}"));
+        assert_eq!(typed(b"with space").as_deref(), Ok("\"with space\""));
+        for name in [&b"a'b\"c $(id) `id` \\ !x*"[..], b"a\xff'b\\x41", b"tab\t~"] {
+            let typed = typed(name).expect("a name");
+            let script = format!("printf %s {typed}");
+            let said = std::process::Command::new("bash").args(["-c", &script]).output().expect("there is a bash");
+            assert_eq!(said.stdout, name, "{typed}");
+        }
     }
 
     #[test]

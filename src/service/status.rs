@@ -70,6 +70,8 @@ pub struct Status {
     pub last_exit: Option<Ended>,
     /// How long its last run was, in milliseconds.
     pub last_run_ms: Option<u64>,
+    /// Whether it ended its last run because it was told to.
+    pub by_order: bool,
     /// When it is tried again.
     pub next_try_ms: Option<Moment>,
     /// The standing order, as the lock has it.
@@ -93,6 +95,7 @@ impl Status {
             failures: 0,
             last_exit: None,
             last_run_ms: None,
+            by_order: false,
             next_try_ms: None,
             order: None,
             reason: None,
@@ -120,6 +123,7 @@ impl Status {
                 "failures" => status.failures = value.parse().ok()?,
                 "last_exit" => status.last_exit = Some(Ended::parse(&value)?),
                 "last_run_ms" => status.last_run_ms = Some(value.parse().ok()?),
+                "by_order" => status.by_order = true,
                 "next_try_ms" => status.next_try_ms = Some(Moment(value.parse().ok()?)),
                 "order" => status.order = Some(value),
                 "reason" => status.reason = Some(value),
@@ -148,6 +152,9 @@ impl fmt::Display for Status {
         }
         if let Some(length) = self.last_run_ms {
             writeln!(f, "last_run_ms='{length}'")?;
+        }
+        if self.by_order {
+            writeln!(f, "by_order='yes'")?;
         }
         if let Some(moment) = self.next_try_ms {
             writeln!(f, "next_try_ms='{}'", moment.0)?;
@@ -203,6 +210,7 @@ mod tests {
             failures: 3,
             last_exit: Some(Ended::Signal { number: 11, core: true }),
             last_run_ms: Some(200),
+            by_order: true,
             next_try_ms: Some(Moment(99_999)),
             order: Some("it's $(x) `y` \"z\"".into()),
             reason: Some("''quoted''".into()),

@@ -38,6 +38,8 @@ pub struct Machine {
     pub last: Option<Ended>,
     /// How long it was.
     pub last_run: Option<Duration>,
+    /// Whether it ended because it was told to.
+    pub by_order: bool,
     /// Whether it was to be tried now while it was just starting.
     hurried: bool,
     /// Whether the last run has put itself in the background.
@@ -61,6 +63,7 @@ impl Machine {
             failures: 0,
             last: None,
             last_run: None,
+            by_order: false,
             hurried: false,
             detached: false,
         }
@@ -158,6 +161,7 @@ impl Machine {
             (Event::NotSpawned(errno), Down | Backoff(_) | Refused) => {
                 self.last = Some(Ended::Fork(errno));
                 self.last_run = None;
+                self.by_order = false;
                 self.enter(Backoff(now + RETRY), now);
                 None
             }
@@ -272,6 +276,7 @@ impl Machine {
         let asked = matches!(self.state, State::Stopping(..));
         self.last = Some(ended);
         self.last_run = Some(run);
+        self.by_order = asked;
         if run >= self.policy.stable_after || asked {
             self.failures = 0;
         } else {

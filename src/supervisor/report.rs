@@ -2,11 +2,13 @@
 
 use super::driver::Supervisor;
 use super::machine::State;
+use super::run::service_path;
 use crate::cli::Verbosity;
+use crate::service::ended::Ended;
 use crate::service::record::{Process, Record};
 use crate::service::status::{Phase, Status};
 use crate::sys::fault::Fault;
-use crate::sys::{clock, message};
+use crate::sys::{clock, interpreter, message};
 
 impl Supervisor {
     pub(super) fn to_record(&self) -> Record {
@@ -63,6 +65,7 @@ impl Supervisor {
         status.failures = machine.failures;
         status.last_exit = machine.last;
         status.last_run_ms = machine.last_run.map(|run| u64::try_from(run.as_millis()).unwrap_or(u64::MAX));
+        status.by_order = machine.by_order;
         if let State::Backoff(at) = machine.state {
             status.next_try_ms = Some(at);
         }
@@ -76,31 +79,33 @@ impl Supervisor {
         let Some(last) = self.machine.last else {
             return;
         };
-        let ended = last.in_words();
         let run = self.machine.last_run.unwrap_or_default().as_secs_f32();
+        let ended = match last {
+            Ended::Exec(_) => last.in_words_with(interpreter::missing(service_path(self.path)).as_deref()),
+            Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => {
+                format!("{} after {run:.1} s", last.in_words())
+            }
+        };
         match self.machine.state {
             _ if !self.machine.is_wanted() => {
-                self.say(Verbosity::Verbose, format_args!("{ended} after {run:.1} s, as it was told"));
+                self.say(Verbosity::Verbose, format_args!("{ended}, as it was told"));
             }
             State::Backoff(at) => {
                 let wait = at.since(clock::now()).as_secs_f32();
                 if let Some(reason) = &self.reason {
-                    self.say(
-                        Verbosity::Normal,
-                        format_args!("{ended} after {run:.1} s: {reason}; tried again in {wait:.1} s"),
-                    );
+                    self.say(Verbosity::Normal, format_args!("{ended}: {reason}; tried again in {wait:.1} s"));
                 } else if wait > 0.0 {
                     let failures = self.machine.failures;
                     self.say(
                         Verbosity::Normal,
-                        format_args!("{ended} after {run:.1} s, {failures} times in a row; tried again in {wait:.1} s"),
+                        format_args!("{ended}, {failures} times in a row; tried again in {wait:.1} s"),
                     );
                 } else {
-                    self.say(Verbosity::Normal, format_args!("{ended} after {run:.1} s; started again"));
+                    self.say(Verbosity::Normal, format_args!("{ended}; started again"));
                 }
             }
             State::Clearing(_) => {
-                self.say(Verbosity::Normal, format_args!("{ended} after {run:.1} s; what it left behind is ended"));
+                self.say(Verbosity::Normal, format_args!("{ended}; what it left behind is ended"));
             }
             _ => {}
         }

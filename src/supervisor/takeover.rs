@@ -52,6 +52,7 @@ impl Supervisor {
             self.machine.failures = old.failures;
             self.machine.last = old.last_exit;
             self.machine.last_run = old.last_run_ms.map(Duration::from_millis);
+            self.machine.by_order = old.by_order;
             self.reason.clone_from(&old.reason);
             if is_resumed {
                 self.machine = self.machine.resume(self.state_of(&old), old.since_ms, old.since_ms);

@@ -12,6 +12,7 @@ mod exchange;
 pub mod fault;
 pub mod files;
 pub mod group;
+pub mod interpreter;
 mod lock;
 pub mod lookout;
 pub mod mark;

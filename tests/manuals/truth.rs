@@ -191,6 +191,7 @@ fn states_orders_and_keys_are_those_of_the_files() {
     full.start_time = Some(1);
     full.last_exit = Some(Ended::Code(1));
     full.last_run_ms = Some(1);
+    full.by_order = true;
     full.next_try_ms = Some(Moment(1));
     full.order = Some("stop".to_owned());
     full.reason = Some("words".to_owned());
