@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Options;
 use super::entries::Entries;
+use super::handover;
 use super::left::remove_files;
 use super::plan;
 use super::rundir::{RunDir, Taken};
@@ -28,7 +29,10 @@ pub fn run(options: Options) -> u8 {
     signals::install();
     let umask = context::clear_umask();
     orphans::adopt();
-    let lock = context::take_word().and_then(|word| context::inherited(word.to_str()?.parse().ok()?));
+    // the lock, and what we told ourselves
+    let word = context::take_word().and_then(|word| word.into_string().ok()).unwrap_or_default();
+    let mut inherited = word.split(' ').map(|fd| context::inherited(fd.parse().ok()?));
+    let (lock, told) = (inherited.next().flatten(), inherited.next().flatten());
     let is_resumed = lock.is_some();
     let boot = insist(process::certain_boot_id, |errno| {
         message::say(format_args!("sysmgr: cannot learn which boot this is: {}; it is tried again", errno.desc()));
@@ -60,6 +64,9 @@ pub fn run(options: Options) -> u8 {
         unhealed: None,
         shutdown: None,
     };
+    if let Some(told) = told {
+        handover::read(&mut manager.services, told);
+    }
     manager.begin(is_resumed)
 }
 
@@ -89,6 +96,8 @@ impl Manager {
         self.heal_at = Some(clock::now());
         self.find_left();
         self.find_living(is_resumed);
+        // what has ended before may not be told any more
+        self.reap();
         if let Err(fault) = self.entries.scan(&mut self.services) {
             message::say(format_args!("sysmgr: {fault}"));
             remove_files(&self.services.rundir, &[files::PID, files::OWNER]);
@@ -129,11 +138,13 @@ impl Manager {
         };
         for (handle, name) in insist(|| process::find_tools("runsyssv", &arguments), tell) {
             let Ok(name) = Name::new(&name) else { continue };
-            let holder = self.services.holder(&name);
-            if holder.is_some_and(|pid| pid != handle.process().pid) {
+            let pid = handle.process().pid;
+            if self.services.holder(&name).is_some_and(|holder| holder != pid) {
                 continue;
             }
-            self.services.set_supervisor(&name, Supervisor::Adopted(handle));
+            if self.services.children.get(&pid) != Some(&name) {
+                self.services.set_supervisor(&name, Supervisor::Adopted(handle));
+            }
             self.services.remember(&name);
             let renew = if is_resumed { signals::SIGUSR2 } else { signals::SIGALRM };
             self.services.signal(&name, &[signals::SIGALRM, renew]);
@@ -144,8 +155,10 @@ impl Manager {
     fn execute_anew(&mut self) {
         let Some(file) = tool::own_file() else { return };
         let fault = if tool::is_sound(&file) {
+            let told = handover::write(&self.services);
+            let told_fd = told.as_ref().and_then(|told| context::pass_on(told).ok()).unwrap_or(-1);
             let errno = match self.rundir.inherit(true) {
-                Ok(lock) => context::execute_anew(&file, lock.to_string().as_ref(), self.services.umask),
+                Ok(lock) => context::execute_anew(&file, format!("{lock} {told_fd}").as_ref(), self.services.umask),
                 Err(errno) => errno,
             };
             let _ = self.rundir.inherit(false);
@@ -290,15 +303,19 @@ impl Manager {
         }
     }
 
+    fn reap(&mut self) {
+        while let Some(dead) = reap::next_dead() {
+            if let Some(pid) = Pid::new(dead.pid) {
+                self.services.child_ended(pid, dead.ended);
+            }
+            reap::reap(dead.pid);
+        }
+    }
+
     fn take_signals(&mut self) {
         let arrived = signals::take();
         if arrived.has(signals::SIGCHLD) {
-            while let Some(dead) = reap::next_dead() {
-                if let Some(pid) = Pid::new(dead.pid) {
-                    self.services.child_ended(pid, dead.ended);
-                }
-                reap::reap(dead.pid);
-            }
+            self.reap();
         }
         if arrived.has_stop() && self.shutdown.is_none() {
             self.shutdown = Some(Shutdown::begin(&mut self.services));

@@ -6,6 +6,7 @@ mod clearing;
 mod dependents;
 mod driver;
 mod entries;
+mod handover;
 mod left;
 pub mod plan;
 mod rundir;

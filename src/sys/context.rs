@@ -108,6 +108,15 @@ pub fn execute_anew(path: &Path, word: &OsStr, umask: Umask) -> Errno {
     }
 }
 
+/// Lets `fd` survive the next execve(2); gives its number.
+///
+/// # Errors
+/// Of fcntl(2).
+pub fn pass_on(fd: &OwnedFd) -> Result<i32, Errno> {
+    nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+    Ok(fd.as_raw_fd())
+}
+
 /// The descriptor `raw` that came through execve(2), closed at the next one.
 #[must_use]
 pub fn inherited(raw: i32) -> Option<OwnedFd> {
