@@ -9,8 +9,7 @@ use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
 use crate::service::record::{LENGTH, Record};
-use crate::sys::files;
-use crate::sys::reap;
+use crate::sys::{reap, scratch};
 
 /// What is told of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +32,12 @@ pub fn write(services: &Services) -> Option<OwnedFd> {
         let record = Record { boot: services.boot, run: service.run, told: None };
         encode(&mut content, &Told { name: name.clone(), child, record });
     }
-    services.rundir.scratch(&content).ok()
+    scratch::write(&services.rundir, &content).ok()
 }
 
 /// Takes it over. A child that is none any more is left to be found in other ways.
 pub fn read(services: &mut Services, file: OwnedFd) {
-    let content = files::read_scratch(file);
+    let content = scratch::read(file);
     let mut rest = content.as_slice();
     while let Some(told) = decode(&mut rest) {
         let service = services.know(&told.name);
@@ -91,7 +90,9 @@ mod tests {
         };
         let told = [of("a name with spaces", Some((pid(5), Moment(6))), Some(run)), of("b", None, None)];
         let mut content = Vec::new();
-        told.iter().for_each(|told| encode(&mut content, told));
+        for told in &told {
+            encode(&mut content, told);
+        }
         let mut rest = content.as_slice();
         assert_eq!([decode(&mut rest), decode(&mut rest)], told.map(Some));
         assert_eq!(decode(&mut rest), None);

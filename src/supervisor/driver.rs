@@ -58,7 +58,6 @@ pub fn run(options: Options) -> u8 {
         }
         Err(fault) => return fail(&options, &fault.to_string()),
     };
-    let record = record.or(handed);
     let now = clock::now();
     let boot = insist(process::certain_boot_id, |errno| refused(&options, "learn which boot this is", errno));
     let mut supervisor = Supervisor {
@@ -69,7 +68,7 @@ pub fn run(options: Options) -> u8 {
         path: Box::leak(path.into_boxed_c_str()),
         boot,
         run: None,
-        recorded: None,
+        recorded: record,
         gate: None,
         exec_error: None,
         adopted: None,
@@ -81,7 +80,8 @@ pub fn run(options: Options) -> u8 {
         faulty: false,
         renew: false,
     };
-    if resumed.is_none() && record.is_none() {
+    let known = record.or(handed);
+    if resumed.is_none() && known.is_none() {
         if let Some(other) = supervisor.find_other() {
             return fail(
                 &supervisor.options,
@@ -89,7 +89,7 @@ pub fn run(options: Options) -> u8 {
             );
         }
     }
-    supervisor.take_over(record, resumed);
+    supervisor.take_over(known, resumed);
     supervisor.supervise();
     0
 }

@@ -43,7 +43,6 @@ impl Supervisor {
     /// Goes on where a predecessor, or this supervisor before it executed itself anew, has left off.
     pub(super) fn take_over(&mut self, record: Option<Record>, resumed: Option<Status>) {
         let now = clock::now();
-        self.recorded = record;
         orphans::adopt();
         let here = |status: &Status| status.boot == self.boot.as_str();
         let is_resumed = resumed.is_some();

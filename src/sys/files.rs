@@ -234,20 +234,6 @@ impl Dir {
         written
     }
 
-    /// A file that has `content` and no name, for `read_scratch`.
-    ///
-    /// # Errors
-    /// Of open(2), unlink(2) and write(2).
-    pub fn scratch(&self, content: &[u8]) -> Result<OwnedFd, Errno> {
-        let aside = aside("scratch");
-        let fd = self.open_file(&aside, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?;
-        unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir)?;
-        let mut file = std::fs::File::from(fd);
-        std::io::Write::write_all(&mut file, content)
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-        Ok(file.into())
-    }
-
     /// Makes the file `name`, of mode 0644 with `content`, unless there is one already: whether it
     /// was made.
     ///
@@ -389,18 +375,8 @@ pub(super) fn is_regular(stat: &FileStat) -> bool {
     stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
 }
 
-/// What `Dir::scratch` has written; nothing if it can't be read.
-#[must_use]
-pub fn read_scratch(fd: OwnedFd) -> Vec<u8> {
-    use std::io::{Read as _, Seek as _};
-    let mut file = std::fs::File::from(fd);
-    let mut content = Vec::new();
-    let read = file.rewind().and_then(|()| file.read_to_end(&mut content));
-    if read.is_ok() { content } else { Vec::new() }
-}
-
 /// The name under which a file is written before it gets its own.
-fn aside(name: &str) -> String {
+pub(super) fn aside(name: &str) -> String {
     format!(".{name}.{}.tmp", std::process::id())
 }
 

@@ -22,6 +22,7 @@ pub mod owner;
 pub mod process;
 pub mod program;
 pub mod reap;
+pub mod scratch;
 pub mod service;
 pub mod signals;
 pub mod stamp;
