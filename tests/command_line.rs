@@ -1,5 +1,8 @@
 //! Flags, environment, and what is built in: what the tools take, refuse and say of themselves.
 
+#[path = "common/programs.rs"]
+mod programs;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -88,7 +91,7 @@ fn help_and_version_go_to_standard_output_and_are_no_errors() {
 #[test]
 fn help_that_cannot_be_written_is_an_error() {
     let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
-        eprintln!("skipped: no /dev/full");
+        programs::skip("no /dev/full");
         return;
     };
     for (tool, path) in TOOLS {

@@ -3,12 +3,17 @@
 //! bash and zsh complete on a pseudo-terminal that script(1) makes; there the tab key inserts all that can be
 //! completed, and a stand-in for the tool writes down its arguments.
 
+#[path = "common/programs.rs"]
+mod programs;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use programs::available;
 
 const GENERATED: &str = env!("SYSMGR_GENERATED");
 
@@ -149,15 +154,6 @@ fn until_prompt(screen: &mut impl Read, shown: &mut String, times: usize) {
     }
 }
 
-fn available(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let missing = programs.iter().find(|program| !std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
-    if let Some(program) = missing {
-        eprintln!("skipped: no {program}");
-    }
-    missing.is_none()
-}
-
 /// The arguments in an order of their own, where shells have theirs.
 fn sorted(arguments: &[impl AsRef<str>]) -> Vec<String> {
     let mut sorted: Vec<String> = arguments.iter().map(|argument| argument.as_ref().to_owned()).collect();
@@ -213,21 +209,21 @@ fn rc_files(bed: &Bed) {
 
 #[test]
 fn bash_completes() {
-    if available(&["bash", "script", "timeout"]) {
+    if ["bash", "script", "timeout"].into_iter().all(available) {
         check("bash", "bash --noprofile --rcfile ../bashrc -i");
     }
 }
 
 #[test]
 fn zsh_completes() {
-    if available(&["zsh", "script", "timeout"]) {
+    if ["zsh", "script", "timeout"].into_iter().all(available) {
         check("zsh", "zsh -i");
     }
 }
 
 #[test]
 fn fish_completes() {
-    if !available(&["fish"]) {
+    if !available("fish") {
         return;
     }
     let bed = Bed::new("fish");
@@ -260,7 +256,7 @@ fn fish_completes() {
 #[test]
 fn the_scripts_are_right_for_their_shells() {
     for (shell, files) in [("bash", ["svctl.bash", "sysmgr-depends.bash"]), ("zsh", ["_svctl", "_sysmgr-depends"])] {
-        if !available(&[shell]) {
+        if !available(shell) {
             continue;
         }
         for file in files {

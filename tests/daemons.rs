@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{POSIX_ONLY, Signal, TestBed, is_alive, is_root, kill, millis, process, skip, stays, until, value_of};
+use common::{
+    POSIX_ONLY, Signal, TestBed, is_alive, is_root, kill, lacking, millis, process, skip, stays, until, value_of,
+};
 use sysmgr::service::ended::Ended;
 use sysmgr::service::status::Phase;
 
@@ -24,7 +26,7 @@ fn find(program: &str) -> Option<PathBuf> {
         .map(|dir| dir.join(program))
         .find(|path| fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o001 != 0));
     if found.is_none() {
-        skip(&format!("no {program}"));
+        lacking(program);
     }
     found
 }

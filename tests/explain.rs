@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use common::said::Said;
 use common::services::SLEEPER;
-use common::{Signal, TestBed, kill, skip, until};
+use common::{Signal, TestBed, kill, lacking, until};
 use serde_json::Value;
 use sysmgr::service::status::Phase;
 
@@ -90,7 +90,11 @@ fn why_knows_what_failures_often_mean() {
     bed.service("nocommand", "/nonexistent/command");
     bed.entry("interpreter", b"#!/nonexistent/python -x\n", 0o755);
     bed.service("crash", "kill -SEGV $$");
-    bed.service("background", "setsid sleep 1000 & exit 0");
+    // it ends when its child has left the group: one that has not yet is ended as left behind
+    bed.service(
+        "background",
+        "setsid sh -c 'echo there >> $BED/log; exec sleep 1000' & until grep -qs there $BED/log; do sleep 0.02; done; exit 0",
+    );
     for name in ["nocommand", "interpreter", "crash", "background"] {
         bed.comes_to(name, Phase::Backoff);
     }
@@ -230,7 +234,7 @@ fn json_has_its_keys_and_its_values() {
 /// A command on a pseudo-terminal of 60 columns, by script(1).
 fn on_terminal(bed: &TestBed, svctl: &str) -> Option<Command> {
     if Command::new("script").arg("--version").output().is_err() {
-        skip("no script(1)");
+        lacking("script");
         return None;
     }
     let mut command = bed.command("script");

@@ -2,14 +2,18 @@
 //!
 //! What ends up where is held against `tests/packaging/*.list`: one line a file, its mode and its path.
 
+#[path = "common/programs.rs"]
+mod programs;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use programs::{available, skip};
 
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -42,21 +46,6 @@ fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output));
     text(&output)
-}
-
-/// Says why a test does not do what its name says; not to `println!`, of which the harness shows only failures.
-fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-/// Whether a program is there; says so when it is not.
-fn available(program: &str) -> bool {
-    let there = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
-    if !there {
-        skip(&format!("no {program}"));
-    }
-    there
 }
 
 /// The calls of cargo since the last look.

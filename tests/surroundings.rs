@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use common::services::SLEEPER;
-use common::{POSIX_ONLY, Signal, TestBed, is_alive, kill, millis, process, skip, stays, until};
+use common::{POSIX_ONLY, Signal, TestBed, is_alive, kill, lacking, millis, process, skip, stays, until};
 use sysmgr::service::status::Phase;
 
 /// Waits until all files of a running service say again what is.
@@ -234,7 +234,7 @@ fn on_a_terminal(bed: &TestBed, script: &str) -> Option<(std::process::Child, Fi
     command.arg("--ctty").args(shell);
     command.stdin(slave(&pty.slave)).stdout(slave(&pty.slave)).stderr(slave(&pty.slave));
     let Ok(child) = command.spawn() else {
-        skip("no setsid");
+        lacking("setsid");
         return None;
     };
     Some((child, File::from(pty.master)))

@@ -10,7 +10,7 @@ use super::lines::Awaited;
 use super::others::{Other, Others};
 use super::register::Register;
 use super::up::{Answer, Timing, judge};
-use super::{Options, say};
+use super::{ENDING, Options, say};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::nearest::nearest;
@@ -36,9 +36,6 @@ const REST: Duration = Duration::from_millis(50);
 
 /// Between two looks at what nothing tells of, and which is over soon.
 const MOMENT: Duration = Duration::from_millis(5);
-
-/// Signals on which the own line is removed first.
-const ENDING: [i32; 4] = [signals::SIGTERM, signals::SIGHUP, signals::SIGINT, signals::SIGQUIT];
 
 /// Waits; gives the exit code.
 pub fn run(options: &Options) -> u8 {

@@ -16,7 +16,10 @@ use crate::cli::{self, USAGE};
 use crate::service::name::{Name, Printable};
 use crate::settings::BUILT_IN;
 use crate::startup::{Dirs, Timings};
-use crate::sys::program;
+use crate::sys::{program, signals};
+
+/// Signals on which what it has written is removed before it ends.
+pub const ENDING: [i32; 4] = [signals::SIGTERM, signals::SIGINT, signals::SIGHUP, signals::SIGQUIT];
 
 /// What sysmgr-depends is to do.
 #[derive(Debug)]

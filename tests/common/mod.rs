@@ -3,13 +3,13 @@
 #![allow(dead_code)] // each file of tests uses a part of it
 
 pub mod process;
+pub mod programs;
 pub mod said;
 pub mod services;
 pub mod wait;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 #[allow(unused_imports)]
 pub use process::{Signal, facts, is_alive, kill};
+#[allow(unused_imports)]
+pub use programs::{available, lacking, skip};
 #[allow(unused_imports)]
 pub use wait::{stays, until, value_of};
 
@@ -32,11 +34,6 @@ pub const POSIX_ONLY: bool = cfg!(sysmgr_posix);
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
-}
-
-/// Says why a test did nothing. Not by `eprintln!`, of which the harness shows only what failed.
-pub fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// One service directory and run directory, with the processes that belong to them.

@@ -17,6 +17,8 @@ mod manual;
 mod pages;
 #[path = "../../build/placeholder.rs"]
 mod placeholder;
+#[path = "../common/programs.rs"]
+mod programs;
 #[path = "../../build/prose.rs"]
 mod prose;
 mod truth;
@@ -99,14 +101,4 @@ fn text(page: &str) -> String {
         .flat_map(|line| plain(line).split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     words.join(" ")
-}
-
-/// Whether a program is there; says so when it is not.
-fn available(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-    if !there {
-        eprintln!("skipped: no {program}");
-    }
-    there
 }

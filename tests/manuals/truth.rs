@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use sysmgr::cli::{self, svctl::GROUPS};
 use sysmgr::control::outcome::Outcome;
+use sysmgr::control::report::Condition;
+use sysmgr::depends::ENDING;
 use sysmgr::service::ended::{Ended, signal_name};
 use sysmgr::service::files;
 use sysmgr::service::moment::Moment;
@@ -79,6 +81,8 @@ fn signals_are_those_that_are_handled() {
     let stop = signals::STOP.map(|number| signal_name(number).trim_start_matches("SIG").to_owned()).join(", ");
     assert_eq!(terms(&page("sysmgr.8"), "SIGNALS"), [&stop, "USR1", "USR2", "KILL"]);
     assert_eq!(terms(&page("runsyssv.1"), "SIGNALS"), [&stop, "USR1", "CONT", "ALRM", "USR2", "KILL"]);
+    let ending = ENDING.map(|number| signal_name(number).trim_start_matches("SIG").to_owned()).join(", ");
+    assert_eq!(terms(&page("sysmgr-depends.1"), "SIGNALS"), [ending]);
     for (mut command, page) in
         [(cli::sysmgr::command(&BUILT_IN), "sysmgr.8"), (cli::runsyssv::command(&BUILT_IN), "runsyssv.1")]
     {
@@ -120,7 +124,8 @@ fn every_variable_is_in_a_page_and_none_is_invented() {
         .into_iter()
         .filter(|name| is_name(name))
         .filter(|name| {
-            name.starts_with("SYSMGR_") && *name != "SYSMGR_" || ["SYSDIR", "RUNDIR", "PATH", "NO_COLOR"].contains(name)
+            name.starts_with("SYSMGR_") && *name != "SYSMGR_"
+                || ["SYSDIR", "RUNDIR", "PATH", "TERM", "NO_COLOR"].contains(name)
         })
         .filter(|name| !INTERNAL.contains(name))
         .collect();
@@ -210,6 +215,21 @@ fn states_orders_and_keys_are_those_of_the_files() {
     let described = described.split(&*BUILT_IN.run_dir).next().expect("text");
     for order in [Stop, Kill, Once, Ran, Restart, Shutdown, Gone] {
         assert!(described.contains(order.word()), "{}", order.word());
+    }
+}
+
+#[test]
+fn states_and_kinds_of_json_are_in_svctl_1() {
+    use Condition::{Backoff, Clearing, Down, Lost, New, Refused, Starting, Stopping, Up, Waiting};
+    let page = text(&page("svctl.1"));
+    let described = page.split("--json it is an array").nth(1).expect("the keys");
+    let described = described.split("why SERVICE").next().expect("text");
+    let has = |word: &str| described.split(|c: char| !c.is_ascii_alphanumeric()).any(|found| found == word);
+    for condition in [Up, Stopping, Starting, Waiting, Clearing, Backoff, Refused, Down, Lost, New] {
+        assert!(has(condition.word()), "{}", condition.word());
+    }
+    for kind in ["exit", "signal", "exec", "fork", "unknown"] {
+        assert!(has(kind), "{kind}");
     }
 }
 
