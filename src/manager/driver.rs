@@ -173,6 +173,8 @@ impl Manager {
     fn manage(&mut self) -> u8 {
         let mut wait = Wait::default();
         loop {
+            // nothing is watched any more then, but orders have to come to where they are read
+            self.services.misplaced |= self.shutdown.is_some() && !self.services.rundir.is_in_place();
             self.attend_due();
             if let Some(shutdown) = &mut self.shutdown {
                 shutdown.go_on(&mut self.services);
@@ -286,7 +288,7 @@ impl Manager {
     fn attend_due(&mut self) {
         let now = clock::now();
         // ours first: it holds those of the services
-        if self.heal_at.is_some_and(|at| at <= now) {
+        if std::mem::take(&mut self.services.misplaced) || self.heal_at.is_some_and(|at| at <= now) {
             self.heal();
         }
         for _ in 0..AT_A_TIME {

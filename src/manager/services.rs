@@ -101,6 +101,8 @@ pub struct Services {
     pub was_blind: bool,
     /// Whether the service directory can't be read or believed: then no entry counts as removed.
     pub unsure: bool,
+    /// Whether the run directory was found to be gone, so that it has to be put back.
+    pub misplaced: bool,
     /// Whether one could not look at an entry: it is what it was before, until one can.
     pub unseen: bool,
     /// By a service, those that have waited for it.
@@ -131,6 +133,7 @@ impl Services {
             boot,
             was_blind: false,
             unsure: false,
+            misplaced: false,
             unseen: false,
             dependents: HashMap::new(),
             ended: Vec::new(),
@@ -277,6 +280,7 @@ impl Services {
     pub(super) fn put_off(&mut self, name: &Name, fault: &Fault) {
         let now = clock::now();
         let again = now + self.options.rescan;
+        self.misplaced |= !self.rundir.is_in_place();
         let text = fault.to_string();
         let service = self.know(name);
         if service.reported.as_ref() != Some(&text) {
