@@ -162,6 +162,20 @@ fn sysmgr_is_killed_and_its_supervisors_go_on() {
 }
 
 #[test]
+fn a_file_that_was_refused_and_is_mended_while_there_is_no_sysmgr_is_tried_by_the_next() {
+    let mut bed = TestBed::new().started();
+    bed.service("web", SLEEPER);
+    let pid = bed.up("web");
+    bed.adjust(&bed.sysdir.join("web"), 0o644);
+    kill(pid, Signal::SIGKILL);
+    bed.comes_to("web", Phase::Refused);
+    bed.kill_sysmgr();
+    bed.adjust(&bed.sysdir.join("web"), 0o755);
+    bed.start();
+    bed.up_again("web", pid);
+}
+
+#[test]
 fn all_supervisors_and_sysmgr_are_killed_and_every_service_is_adopted() {
     if cannot_adopt() {
         return;

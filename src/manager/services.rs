@@ -208,8 +208,9 @@ impl Services {
         if changed {
             let startable = matches!(self.know(name).entry, Entry::Service(_));
             self.know(name).held_until = None;
-            if startable && was_there {
-                self.signal(name, &[signals::SIGCONT]);
+            if startable {
+                // one that we have just found may not know that its file has changed
+                self.signal(name, &[if was_there { signals::SIGCONT } else { signals::SIGALRM }]);
             }
         }
         self.attend_at(name, now);

@@ -210,6 +210,7 @@ impl Supervisor {
         if arrived.has(signals::SIGALRM) {
             self.restore();
             self.look();
+            self.look_at_entry();
         }
         if arrived.has(signals::SIGCONT) {
             self.step(Event::Hurry);

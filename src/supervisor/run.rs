@@ -24,8 +24,7 @@ const DETACHED: &str = "it has put itself in the background, where it can't be s
 impl Supervisor {
     pub(super) fn spawn(&mut self) {
         let now = clock::now();
-        let name = Path::new(self.options.name.as_os_str());
-        match entry::look(&self.options.sysdir, name, self.options.owner_check) {
+        match self.entry() {
             Entry::Service(_) => {}
             Entry::Missing => return self.refuse("it is not in the service directory".to_owned()),
             Entry::Refused(refusal) => return self.refuse(refusal.to_string()),
@@ -80,6 +79,18 @@ impl Supervisor {
         }
         self.reason = Some(reason);
         self.step(Event::Refused);
+    }
+
+    fn entry(&self) -> Entry {
+        let name = Path::new(self.options.name.as_os_str());
+        entry::look(&self.options.sysdir, name, self.options.owner_check)
+    }
+
+    /// A refused file may be right by now: there may have been no sysmgr to tell that it has changed.
+    pub(super) fn look_at_entry(&mut self) {
+        if self.machine.state == State::Refused && matches!(self.entry(), Entry::Service(_)) {
+            self.step(Event::Hurry);
+        }
     }
 
     /// The gate tells that the service executes, or why it does not.
