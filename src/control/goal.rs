@@ -1,5 +1,7 @@
 //! When an operation is done: pure decisions on what is seen of a service after it was told.
 
+use std::time::Duration;
+
 use super::outcome::Outcome;
 use crate::service::ended::Ended;
 use crate::service::moment::Moment;
@@ -84,7 +86,7 @@ fn up(seen: &Seen, told: Moment, old: Option<Process>) -> Verdict {
     let phase = seen.status.as_ref().map(|status| status.phase);
     match (&seen.status, seen.main, &seen.refusal) {
         (Some(_), Some(main), _) if phase == Some(Phase::Up) && Some(main) != old => Verdict::Done,
-        (Some(status), _, _) if status.phase == Phase::Backoff && status.since_ms >= told => failed(&ended(status)),
+        (Some(status), _, _) if status.phase == Phase::Backoff && began(status) >= told => failed(&ended(status)),
         // the status may be of before its file was mended: the file itself tells
         (_, None, Some(reason)) => failed(reason),
         _ => unmanaged(seen),
@@ -105,6 +107,11 @@ fn ran(seen: &Seen, told: Moment) -> Verdict {
         None => failed("somebody has removed its lock meanwhile, so that it is kept up"),
         Some(_) => failed("somebody has told it to stay down meanwhile"),
     }
+}
+
+/// When the run that has ended began: its end may be known only since the service has a supervisor again.
+fn began(status: &Status) -> Moment {
+    status.since_ms - Duration::from_millis(status.last_run_ms.unwrap_or(0))
 }
 
 fn could_not_run(status: &Status) -> bool {
@@ -181,6 +188,12 @@ mod tests {
     #[test]
     fn a_failure_counts_only_if_it_came_after_the_start() {
         assert_eq!(Goal::Up.judge(&seen(Phase::Backoff, 999), TOLD), Verdict::NotYet);
+        let mut after = seen(Phase::Backoff, 1000);
+        if let Some(status) = &mut after.status {
+            status.last_exit = Some(Ended::Unknown);
+            status.last_run_ms = Some(1);
+        }
+        assert_eq!(Goal::Up.judge(&after, TOLD), Verdict::NotYet, "it ended before, with its supervisor");
         let mut after = seen(Phase::Backoff, 1000);
         if let Some(status) = &mut after.status {
             status.last_exit = Some(Ended::Exec(2));
