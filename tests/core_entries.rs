@@ -82,6 +82,20 @@ fn a_file_that_is_made_executable_is_started() {
 }
 
 #[test]
+fn a_stopped_service_whose_refused_file_is_mended_is_down_and_no_longer_refused() {
+    let bed = TestBed::new().started();
+    bed.service("web", SLEEPER);
+    bed.up("web");
+    bed.nudge("web", Signal::SIGTERM);
+    bed.down("web");
+    bed.adjust(&bed.sysdir.join("web"), 0o644);
+    bed.comes_to("web", Phase::Refused);
+    bed.adjust(&bed.sysdir.join("web"), 0o755);
+    let status = bed.comes_to("web", Phase::Down);
+    assert_eq!((status.reason, bed.lock("web").as_deref()), (None, Some("stop")));
+}
+
+#[test]
 fn a_link_is_started_and_runs_what_it_leads_to() {
     let bed = TestBed::new().started();
     let target = bed.dir.join("target");

@@ -140,8 +140,9 @@ impl Services {
 }
 
 /// What a runsyssv that was killed has left in the files of a service that is to have none: process ids
-/// that nobody has any more, and perhaps somebody else has soon.
-pub(super) fn tidy(dir: &Dir) {
+/// that nobody has any more, and perhaps somebody else has soon; and that its file is refused, if it is not (`refused`)
+/// any more.
+pub(super) fn tidy(dir: &Dir, refused: bool) {
     if !dir.has(OWNER) {
         return;
     }
@@ -151,8 +152,11 @@ pub(super) fn tidy(dir: &Dir) {
         }
     }
     let status = dir.read(STATUS, &mut [0; 4096]).and_then(Status::decode);
-    if let Some(mut status) = status.filter(|status| !matches!(status.phase, Phase::Down | Phase::Refused)) {
-        status.phase = Phase::Down;
+    let keeps = |phase| phase == Phase::Down || refused && phase == Phase::Refused;
+    if let Some(mut status) = status.filter(|status| !keeps(status.phase)) {
+        if std::mem::replace(&mut status.phase, Phase::Down) == Phase::Refused {
+            status.reason = None;
+        }
         (status.since, status.since_ms) = (clock::wall(), clock::now());
         if status.pid.take().is_some() {
             status.last_exit = Some(Ended::Unknown);

@@ -241,7 +241,7 @@ impl Services {
             let done = match action {
                 Action::Nothing => {
                     if let Some(dir) = dir.as_ref().filter(|_| !facts.supervised) {
-                        tidy(dir);
+                        tidy(dir, false);
                     }
                     Ok(())
                 }
@@ -265,7 +265,7 @@ impl Services {
                 }
                 Action::Refuse => {
                     if let Some(dir) = &dir {
-                        tidy(dir);
+                        tidy(dir, true);
                     }
                     self.refuse(name, dir.as_ref())
                 }
