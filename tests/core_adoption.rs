@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 
+use common::said::Said;
 use common::services::{DEAF, SLEEPER};
 use common::{POSIX_ONLY, Signal, TestBed, is_alive, kill, millis, process, skip, stays, until, value_of};
 use sysmgr::service::ended::Ended;
@@ -228,6 +229,42 @@ fn a_second_supervisor_is_refused_and_told_of_the_first() {
     assert_eq!(status.code(), Some(1));
     until("it names the first", || bed.said(&["runsyssv", &first.to_string()]));
     assert_eq!((bed.pid("web"), bed.syspid("web")), (Some(pid), Some(first)));
+}
+
+#[test]
+fn a_supervisor_that_executes_itself_anew_keeps_its_service_whatever_its_record_says() {
+    let mut bed = TestBed::new().started();
+    bed.service("web", SLEEPER);
+    let pid = bed.up("web");
+    let supervisor = bed.syspid("web").expect("it has a supervisor");
+    // nobody to notice
+    bed.kill_sysmgr();
+    bed.file(&bed.path("web", ".owner"), b"rubbish", 0o600);
+    kill(supervisor, Signal::SIGUSR2);
+    until("its record is there again", || {
+        fs::read(bed.path("web", ".owner")).is_ok_and(|it| it.starts_with(b"sysmgr "))
+    });
+    bed.start();
+    assert_eq!((bed.up("web"), bed.syspid("web")), (pid, Some(supervisor)));
+    bed.nudge("web", Signal::SIGTERM);
+    bed.down("web");
+    assert!(!is_alive(pid));
+}
+
+#[test]
+fn a_stopped_service_that_died_with_its_supervisor_is_stopped() {
+    let mut bed = TestBed::new().started();
+    bed.service("web", SLEEPER);
+    let pid = bed.up("web");
+    bed.kill_sysmgr();
+    kill(bed.syspid("web").expect("it has a supervisor"), Signal::SIGKILL);
+    kill(pid, Signal::SIGKILL);
+    until("it is dead", || !is_alive(pid));
+    bed.order("web", "stop");
+    bed.start();
+    Said::by(bed.program("svctl").args(["stop", "web"])).ended(0).quietly();
+    Said::by(bed.program("svctl").args(["start", "web"])).ended(0).quietly();
+    bed.up_again("web", pid);
 }
 
 #[test]

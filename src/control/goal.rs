@@ -29,8 +29,8 @@ pub struct Seen {
     pub managed: bool,
     /// Whether a runsyssv has it.
     pub supervised: bool,
-    /// Whether a run is on record that has not been cleared away.
-    pub on_record: bool,
+    /// Whether it has no runsyssv, and something lives of its last run.
+    pub left: bool,
     /// Its status file, if that is of this boot.
     pub status: Option<Status>,
     /// Its main process, if that lives.
@@ -66,7 +66,7 @@ impl Goal {
 }
 
 fn gone(seen: &Seen) -> Verdict {
-    if !seen.supervised && !seen.on_record && seen.main.is_none() {
+    if !seen.supervised && !seen.left && seen.main.is_none() {
         Verdict::Done
     } else if seen.order.is_none() {
         failed("somebody has removed its lock meanwhile, so that it is started again")
@@ -152,7 +152,7 @@ mod tests {
         Seen {
             managed: true,
             supervised: true,
-            on_record: false,
+            left: false,
             status: Some(Status::new(phase, 0, Moment(since), String::new())),
             main: (phase == Phase::Up).then(|| process(50)),
             order: None,
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(Goal::Gone.judge(&gone, TOLD), Verdict::Done);
         for not_yet in [
             Seen { supervised: true, ..gone.clone() },
-            Seen { on_record: true, ..gone.clone() },
+            Seen { left: true, ..gone.clone() },
             Seen { main: Some(process(50)), ..gone.clone() },
         ] {
             assert_eq!(Goal::Gone.judge(&not_yet, TOLD), Verdict::NotYet);

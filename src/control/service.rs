@@ -13,6 +13,7 @@ use crate::service::pid::Pid;
 use crate::service::record::{Process, Record};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
+use crate::sys::group::lives;
 use crate::sys::owner::{Holder, Owner};
 use crate::sys::{process, signals};
 
@@ -67,7 +68,7 @@ impl Service {
         let mut seen = Seen {
             managed: true,
             supervised: false,
-            on_record: false,
+            left: false,
             status: None,
             main: None,
             order: None,
@@ -76,13 +77,14 @@ impl Service {
         if let Some(dir) = &self.dir {
             // the order before its supervisor: one that ends removes nothing after that
             seen.order = order(dir);
-            let (supervised, record) = match Owner::holder(dir)? {
-                Holder::Nothing => (false, None),
-                Holder::Nobody(record) => (false, record),
-                Holder::Process(_, record) => (true, record),
-            };
-            seen.supervised = supervised;
-            seen.on_record = run_of(record, scene).is_some();
+            match Owner::holder(dir)? {
+                Holder::Nothing => {}
+                Holder::Nobody(record) => {
+                    let run = record.filter(|record| record.boot == scene.boot).and_then(|record| record.run);
+                    seen.left = run.is_some_and(lives);
+                }
+                Holder::Process(..) => seen.supervised = true,
+            }
             seen.status = scene.status(dir);
             seen.main = seen.status.as_ref().and_then(main_of);
         }

@@ -3,14 +3,11 @@
 use crate::service::files::LOCK;
 use crate::service::order::Order;
 use crate::service::record::Record;
-use crate::service::record::Run;
 use crate::sys::fault::Fault;
 use crate::sys::fault::is_passing;
 use crate::sys::files::{Dir, is_aside};
-use crate::sys::group::{Rest, rest_of};
 use crate::sys::owner::Holder;
 use crate::sys::owner::Owner;
-use crate::sys::process;
 
 /// What the lock says.
 ///
@@ -30,12 +27,6 @@ pub fn record_of(dir: &Dir) -> Result<Option<Record>, Fault> {
         Err(fault) if is_passing(fault.errno) => Err(fault),
         Ok(Holder::Nothing) | Err(_) => Ok(None),
     }
-}
-
-/// Whether anything of a run still lives.
-#[must_use]
-pub fn lives(run: Run) -> bool {
-    process::is_alive(run.process) || !matches!(rest_of(run), Rest::Nothing)
 }
 
 /// Removes files of ours, and what was left aside.

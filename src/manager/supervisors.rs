@@ -1,7 +1,7 @@
 //! The runsyssv of the services: finding them, signalling them, noticing their end.
 
 use super::clearing::Clearing;
-use super::left::{lives, record_of};
+use super::left::record_of;
 use super::plan;
 use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
@@ -12,6 +12,7 @@ use crate::service::pid::Pid;
 use crate::service::record::{Record, Run};
 use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
+use crate::sys::group::lives;
 use crate::sys::owner::{Claim, Owner};
 use crate::sys::process;
 use crate::sys::{clock, signals};

@@ -46,7 +46,8 @@ pub fn run(options: Options) -> u8 {
     let Ok(path) = service::c_path(&options.sysdir.join(options.name.as_os_str())) else {
         return fail(&options, "its path has a NUL byte in it");
     };
-    let (lock, resumed) = resumed.map_or((None, None), |resume| (Some(resume.lock), resume.status));
+    let (lock, resumed, own) =
+        resumed.map_or((None, None, None), |resume| (Some(resume.lock), resume.status, resume.record));
     let opened = match lock {
         Some(lock) => Files::resume(&options.rundir, &options.name, lock),
         None => Files::open(&options.rundir, &options.name),
@@ -80,7 +81,8 @@ pub fn run(options: Options) -> u8 {
         faulty: false,
         renew: false,
     };
-    let known = record.or(handed);
+    // what we have told ourselves cannot have been wiped
+    let known = own.or(record).or(handed);
     if resumed.is_none() && known.is_none() {
         if let Some(other) = supervisor.find_other() {
             return fail(

@@ -44,6 +44,8 @@ impl Supervisor {
     pub(super) fn take_over(&mut self, record: Option<Record>, resumed: Option<Status>) {
         let now = clock::now();
         orphans::adopt();
+        let record = record.filter(|record| record.boot == self.boot);
+        let told = record.and_then(|record| record.told);
         let here = |status: &Status| status.boot == self.boot.as_str();
         let is_resumed = resumed.is_some();
         if let Some(old) = resumed.or_else(|| self.files.read_status()).filter(here) {
@@ -54,18 +56,17 @@ impl Supervisor {
             self.machine.by_order = old.by_order;
             self.reason.clone_from(&old.reason);
             if is_resumed {
-                self.machine = self.machine.resume(self.state_of(&old), old.since_ms, old.since_ms);
+                self.machine = self.machine.resume(self.state_of(&old, told), old.since_ms, old.since_ms);
             }
         }
         let own = Pid::new(i32::try_from(std::process::id()).unwrap_or(0));
         let written = self.files.write_syspid(own);
         self.report(written);
-        let record = record.filter(|record| record.boot == self.boot);
         self.run = record.and_then(|record| record.run);
         self.take_over_run(now, is_resumed);
         self.look();
         // what was told may not have come into the lock; but who wants it started by now is newer
-        if let Some(told) = record.and_then(|record| record.told) {
+        if let Some(told) = told {
             if !self.machine.order.is_some_and(Order::starts) {
                 self.step(Event::Told(told));
             }
@@ -109,9 +110,8 @@ impl Supervisor {
     }
 
     /// The state that a status tells of.
-    pub(super) fn state_of(&self, status: &Status) -> State {
-        let killing = self.recorded.is_some_and(|record| record.told == Some(Told::Kill));
-        let told = if killing { Told::Kill } else { Told::Stop };
+    pub(super) fn state_of(&self, status: &Status, told: Option<Told>) -> State {
+        let told = told.unwrap_or(Told::Stop);
         match (status.phase, status.pid) {
             (Phase::Starting | Phase::Up, Some(pid)) => State::Up(pid),
             (Phase::Stopping, Some(pid)) => State::Stopping(pid, told),
@@ -133,7 +133,7 @@ impl Supervisor {
         self.publish();
         let errno = match self.files.inherit(true) {
             Ok(lock) => {
-                let word = Resume::write(lock, &self.status());
+                let word = Resume::write(lock, &self.status(), &self.to_record());
                 context::execute_anew(&file, word.as_ref(), self.context.umask)
             }
             Err(errno) => errno,
@@ -144,19 +144,28 @@ impl Supervisor {
     }
 }
 
-/// What a supervisor tells itself across execve(2): the descriptor of its lock, and its status.
+/// What a supervisor tells itself across execve(2): the descriptor of its lock, its status, and its record, as one
+/// more line of the status.
 pub(super) struct Resume {
     pub(super) lock: OwnedFd,
     pub(super) status: Option<Status>,
+    pub(super) record: Option<Record>,
 }
 
+const RECORD: &str = "record='";
+
 impl Resume {
-    pub(super) fn write(lock: i32, status: &Status) -> String {
-        format!("{lock}\n{status}")
+    pub(super) fn write(lock: i32, status: &Status, record: &Record) -> String {
+        let record = record.encode();
+        let record = String::from_utf8_lossy(&record);
+        format!("{lock}\n{status}{RECORD}{}'\n", record.trim_ascii_end())
     }
 
     pub(super) fn parse(word: &OsStr) -> Option<Self> {
         let (lock, status) = word.to_str()?.split_once('\n')?;
-        Some(Self { lock: context::inherited(lock.parse().ok()?)?, status: Status::decode(status.as_bytes()) })
+        let lock = context::inherited(lock.parse().ok()?)?;
+        let line = status.lines().find_map(|line| line.strip_prefix(RECORD)?.strip_suffix('\''));
+        let record = line.and_then(|line| Record::decode(format!("{line}\n").as_bytes()));
+        Some(Self { lock, status: Status::decode(status.as_bytes()), record })
     }
 }

@@ -113,6 +113,12 @@ pub fn rest_of(run: Run) -> Rest {
     }
 }
 
+/// Whether anything still lives of a run that nobody supervises.
+#[must_use]
+pub fn lives(run: Run) -> bool {
+    process::is_alive(run.process) || !matches!(rest_of(run), Rest::Nothing)
+}
+
 /// Makes a new group in our session whose leader does nothing more than to end, and is not reaped: as
 /// long as that is so, others may join.
 ///

@@ -193,11 +193,8 @@ pub fn keep(world: &World, weather: Weather, random: &mut Random, end: Instant) 
 
 /// Who has the locks of the services.
 fn holders(world: &World) -> String {
-    let mut text = String::new();
-    for (pid, (kind, facts)) in world.processes() {
-        if matches!(kind, Kind::OfService(_)) {
-            text += &format!("{pid} {kind:?} {facts:?} {}\n", process::command_line(pid));
-        }
-    }
-    text
+    let of_services = world.processes().into_iter().filter(|(_, (kind, _))| matches!(kind, Kind::OfService(_)));
+    let lines: Vec<_> =
+        of_services.map(|(pid, what)| format!("{pid} {what:?} {}", process::command_line(pid))).collect();
+    lines.join("\n")
 }

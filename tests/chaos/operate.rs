@@ -72,17 +72,22 @@ fn by_lock(world: &World, service: &Service, random: &mut Random) {
     let orders = ["", "", "", "stop", "kill", "once", "restart", "rubbish", "shutdown", "gone"];
     let order = random.of(&orders).expect("there are some");
     let lock = world.bed.path(service.name, "lock");
-    if random.one_in(2) {
-        world.trace.note(service.name, "rm lock");
-        let _ = fs::remove_file(&lock);
-    } else if random.one_in(2) {
-        world.trace.note(service.name, format!("echo {order} > lock"));
-        let _ = fs::write(&lock, format!("{order}\n"));
-    } else {
-        world.trace.note(service.name, format!("lock replaced: {order}"));
-        let aside = world.bed.path(service.name, ".order");
-        if fs::write(&aside, order).is_ok() {
-            let _ = fs::rename(&aside, &lock);
+    let note = |what: &str| world.trace.note(service.name, what);
+    match random.below(4) {
+        0 | 1 => {
+            note("rm lock");
+            let _ = fs::remove_file(&lock);
+        }
+        2 => {
+            note(&format!("echo {order} > lock"));
+            let _ = fs::write(&lock, format!("{order}\n"));
+        }
+        _ => {
+            note(&format!("lock replaced: {order}"));
+            let aside = world.bed.path(service.name, ".order");
+            if fs::write(&aside, order).is_ok() {
+                let _ = fs::rename(&aside, &lock);
+            }
         }
     }
 }
