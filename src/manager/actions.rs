@@ -84,14 +84,17 @@ impl Services {
         }
         self.say(Verbosity::Normal, name, format_args!("removed from the service directory; it is stopped"));
         // an order that keeps it down may stay, one that would have it started is void
+        let mut tell = signals::SIGTERM;
         if facts.order.is_none_or(Order::starts) {
             let gone = format!("{}\n", Order::Gone.word());
             dir.replace(LOCK, gone.as_bytes())?;
+            // to look is enough, and is nothing when the entry is back by then
+            tell = signals::SIGALRM;
         }
         if !facts.supervised {
             self.start(name, clock::now());
         }
-        self.signal(name, &[signals::SIGTERM]);
+        self.signal(name, &[tell]);
         Ok(())
     }
 

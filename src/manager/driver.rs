@@ -145,7 +145,7 @@ impl Manager {
             if self.services.children.get(&pid) != Some(&name) {
                 self.services.set_supervisor(&name, Supervisor::Adopted(handle));
             }
-            self.services.remember(&name);
+            self.services.remember_by(&name, pid);
             let renew = if is_resumed { signals::SIGUSR2 } else { signals::SIGALRM };
             self.services.signal(&name, &[signals::SIGALRM, renew]);
         }

@@ -118,29 +118,33 @@ impl Shutdown {
         remove_files(&services.rundir, &[files::PID, files::OWNER]);
     }
 
-    /// Tells a service to stop, with an order that is void for the next sysmgr.
+    /// Tells a service to stop, with an order that is void for the next sysmgr. A supervisor only has to look at
+    /// it: a signal to stop that it takes after the next sysmgr has removed the order would be one to stay down.
     fn stop(&mut self, services: &mut Services, name: &Name) {
-        if let Ok(dir) = services.rundir.sub(name.as_os_str()) {
-            self.write_order(&dir, name);
-        }
-        services.signal(name, &[signals::SIGTERM, signals::SIGCONT]);
+        let ordered = services.rundir.sub(name.as_os_str()).is_ok_and(|dir| self.write_order(&dir, name));
+        let tell = if ordered { signals::SIGALRM } else { signals::SIGTERM };
+        services.signal(name, &[tell, signals::SIGCONT]);
     }
 
     /// An order that has the service started again would outlive this: it becomes one that waits for
-    /// the next sysmgr too. What cannot be written is in the supervisor's record at least.
-    fn write_order(&mut self, dir: &Dir, name: &Name) {
+    /// the next sysmgr too. What cannot be written is in the supervisor's record at least. Whether there
+    /// is an order to stop now.
+    fn write_order(&mut self, dir: &Dir, name: &Name) -> bool {
         let content = format!("{}\n", Order::Shutdown.word());
         if matches!(dir.make_file(LOCK, content.as_bytes()), Ok(true)) {
-            return;
+            return true;
         }
         match read_order(dir) {
+            Ok(Some(Order::Stop | Order::Kill | Order::Gone | Order::Shutdown)) => true,
             Ok(Some(Order::Restart)) => {
-                let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Restart, content.as_bytes());
+                let is_restart = |text: &[u8]| Order::parse(text) == Order::Restart;
+                matches!(dir.replace_if(LOCK, is_restart, content.as_bytes()), Ok(true))
             }
             Ok(Some(Order::Once)) => {
                 self.once.insert(name.clone());
+                false
             }
-            Ok(_) | Err(_) => {}
+            Ok(Some(Order::Ran | Order::Hold) | None) | Err(_) => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::service::record::{Record, Run};
 use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
 use crate::sys::group::lives;
-use crate::sys::owner::{Claim, Owner};
+use crate::sys::owner::{Claim, Owner, record_held_by};
 use crate::sys::process;
 use crate::sys::{clock, signals};
 
@@ -170,6 +170,16 @@ impl Services {
         if let Ok(dir) = self.rundir.sub(name.as_os_str()) {
             // what can't be read now is read with the next change
             let _ = self.last_run(name, Some(&dir));
+        }
+    }
+
+    /// Remembers the run that `pid`, which supervises `name`, has on record, also if that was removed.
+    pub(super) fn remember_by(&mut self, name: &Name, pid: Pid) {
+        self.remember(name);
+        let boot = self.boot;
+        let service = self.know(name);
+        if service.run.is_none() {
+            service.run = record_held_by(pid).filter(|record| record.boot == boot).and_then(|record| record.run);
         }
     }
 

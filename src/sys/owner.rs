@@ -200,6 +200,12 @@ impl Owner {
     }
 }
 
+/// What the supervisor `pid` has on record, in a file that may have been removed.
+#[must_use]
+pub fn record_held_by(pid: Pid) -> Option<Record> {
+    process::open_files(pid, OWNER).iter().find_map(|file| read_record(file).ok().flatten())
+}
+
 pub(super) fn read_record(fd: &OwnedFd) -> Result<Option<Record>, Errno> {
     let mut content = [0; LENGTH];
     let n = pread(fd, &mut content, 0)?;

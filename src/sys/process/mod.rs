@@ -45,6 +45,7 @@ mod end;
 mod end;
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -185,6 +186,11 @@ pub fn find_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Handle, OsStr
     let others = found.filter(|(pid, ..)| u32::try_from(pid.raw()) != Ok(std::process::id()));
     let taken = others.map(|(pid, facts, last)| Ok(Handle::of_listed(pid, &facts)?.map(|handle| (handle, last))));
     taken.filter_map(Result::transpose).collect()
+}
+
+/// The files called `name` that the process `pid` has open, removed or not, where the system shows them.
+pub(super) fn open_files(pid: Pid, name: &str) -> Vec<OwnedFd> {
+    os::open_files(pid, name)
 }
 
 /// The effective user of the process `pid`, where the system shows it.

@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -64,14 +66,26 @@ pub(super) fn list_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Pid, F
     Ok(found)
 }
 
+/// The files called `name` that a process has open, also those that were removed since.
+pub(super) fn open_files(pid: Pid, name: &str) -> Vec<OwnedFd> {
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    // a removed one has " (deleted)" behind its name, see proc(5)
+    let is_it = |path: &Path| path.file_name().is_some_and(|file| file.as_bytes().starts_with(name.as_bytes()));
+    let called = all.map(|entry| entry.path()).filter(|path| path.read_link().is_ok_and(|target| is_it(&target)));
+    called.filter_map(|path| Some(File::open(path).ok()?.into())).collect()
+}
+
 /// The effective user of a process.
 pub(super) fn user_of(pid: i32) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|meta| meta.uid())
 }
 
-/// How long ago something was started at `start`.
+/// How long ago something was started at `start`; zero if that is not known.
 pub(super) fn age(start: u64) -> Duration {
+    if start == 0 {
+        return Duration::ZERO;
+    }
     // SAFETY: sysconf(3) only reads a setting.
     let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
     let started = Duration::from_millis(start.saturating_mul(1000) / ticks);
