@@ -44,6 +44,13 @@ fn main() -> ExitCode {
 fn build() -> Result<(), String> {
     let source = variable("CARGO_MANIFEST_DIR").ok_or("build with cargo")?;
     let out = variable("OUT_DIR").ok_or("build with cargo")?;
+    let has_kqueue = matches!(
+        env::var("CARGO_CFG_TARGET_OS").as_deref(),
+        Ok("freebsd" | "dragonfly" | "netbsd" | "openbsd" | "macos")
+    );
+    if has_kqueue && env::var_os("CARGO_CFG_SYSMGR_POSIX").is_none() {
+        println!("cargo::rustc-cfg=sysmgr_bsd");
+    }
     let settings = configure(&source)?;
     write(&out.join("built_in.rs"), &config::as_source(&settings))?;
     for mut command in [cli::sysmgr::command(&settings), cli::runsyssv::command(&settings)] {

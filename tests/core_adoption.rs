@@ -6,7 +6,7 @@ use std::fs;
 
 use common::said::Said;
 use common::services::{DEAF, SLEEPER};
-use common::{POSIX_ONLY, Signal, TestBed, is_alive, kill, millis, process, skip, stays, until, value_of};
+use common::{POSIX_ONLY, Signal, TestBed, available, is_alive, kill, millis, process, skip, stays, until, value_of};
 use sysmgr::service::ended::Ended;
 use sysmgr::service::status::Phase;
 
@@ -216,6 +216,55 @@ fn services_that_ended_while_nobody_looked_are_started_again() {
     kill(pid, Signal::SIGKILL);
     bed.start();
     bed.up_again("a", pid);
+}
+
+#[test]
+fn whatever_is_killed_a_service_never_runs_twice() {
+    if !available("flock") {
+        return;
+    }
+    let mut bed = TestBed::new().with("STOP_TIMEOUT_MS", "300");
+    // its child holds the lock as well
+    bed.service(
+        "web",
+        "exec 9>>$BED/held; flock -n 9 || echo twice >> $BED/log
+         (trap '' TERM; exec sleep 1000) & exec sleep 1000",
+    );
+    bed.start();
+    let mut pid = bed.up("web");
+    for (sysmgr, supervisor, service) in [
+        (false, true, false),
+        (true, false, false),
+        (true, true, false),
+        (false, true, true),
+        (true, false, true),
+        (true, true, true),
+        (false, true, false),
+    ] {
+        let old = bed.syspid("web").expect("it has a supervisor");
+        if supervisor {
+            kill(old, Signal::SIGKILL);
+        }
+        if service {
+            process::try_kill(pid, Signal::SIGKILL);
+        }
+        if sysmgr {
+            bed.kill_sysmgr();
+            bed.start();
+        }
+        until("it has a living supervisor", || {
+            bed.syspid("web").is_some_and(|new| (new != old) == supervisor && is_alive(new))
+        });
+        if service || supervisor && POSIX_ONLY {
+            // what is left where nothing can be adopted is ended
+            let new = bed.up_again("web", pid);
+            assert!(!is_alive(pid));
+            pid = new;
+        } else {
+            assert_eq!(bed.up("web"), pid);
+        }
+        assert_eq!(bed.logged("twice"), 0);
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::sys::lookout::{Lookout, Stirred};
 use crate::sys::{clock, context, signals, tool};
 
 /// Where directories can't be watched, they are looked at at least so often.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]

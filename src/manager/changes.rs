@@ -3,9 +3,12 @@
 use super::driver::Manager;
 use super::plan;
 use super::rundir::{RunDir, Taken};
+use super::services::Services;
 use crate::cli::Verbosity;
 use crate::service::files;
 use crate::service::name::Name;
+use crate::service::status::Phase;
+use crate::sys::entry::Entry;
 use crate::sys::watch::{Change, Watch, Watched, What};
 use crate::sys::{clock, message, signals};
 
@@ -15,7 +18,7 @@ impl Manager {
         for change in self.services.watch.as_ref().map(Watch::changes).unwrap_or_default() {
             match change {
                 Change::Entry { of, name, what } => self.entries.changed(&mut self.services, of, &name, what),
-                Change::Directory(_) => self.entries.rescan(&mut self.services),
+                Change::Inside(_) | Change::Directory(_) => self.entries.rescan(&mut self.services),
                 Change::Ended(of) => {
                     for link in self.entries.unwatched(of) {
                         self.services.attend_at(&link, clock::now());
@@ -38,6 +41,7 @@ impl Manager {
                         self.run_entry_changed(&name, what);
                     }
                 }
+                Change::Inside(of) => self.files_changed(of),
                 Change::Directory(of) => self.directory_changed(of),
                 Change::Ended(of) => {
                     self.directory_changed(of);
@@ -71,6 +75,21 @@ impl Manager {
                 What::Created if is(files::OWNER) => {}
                 What::Removed => self.heal_soon(service, false),
                 What::Created | What::Written | What::Arrived | What::Attributes => self.heal_soon(service, true),
+            }
+        }
+    }
+
+    /// Somewhere in the run directory `of`.
+    fn files_changed(&mut self, of: Watched) {
+        if let Some(service) = self.services.watched.get(&of).cloned() {
+            self.services.look_at_files(&service);
+            self.heal_soon(&service, false);
+        } else if self.rundir_watched == Some(of) {
+            self.heal_at = Some(clock::now() + plan::REST);
+            let gone = |name: &&Name| !self.services.rundir.has(name.as_os_str());
+            let names: Vec<Name> = self.services.all.keys().filter(gone).cloned().collect();
+            for name in names {
+                self.heal_soon(&name, false);
             }
         }
     }
@@ -146,10 +165,7 @@ impl Manager {
         }
         let names: Vec<Name> = self.services.all.keys().cloned().collect();
         for name in names {
-            let lock = self.services.rundir.sub(name.as_os_str()).ok().and_then(|dir| dir.stamp(files::LOCK));
-            if std::mem::replace(&mut self.services.know(&name).lock, lock) != lock {
-                self.services.signal(&name, &[signals::SIGALRM]);
-            }
+            self.services.look_at_files(&name);
         }
         self.entries.rescan(&mut self.services);
         self.heal();
@@ -161,5 +177,23 @@ impl Manager {
             self.services.note(Verbosity::Normal, format_args!("all directories are watched again"));
         }
         self.services.was_blind = self.services.blind;
+    }
+}
+
+impl Services {
+    /// Looks for what has happened to the files of `name`, where nobody tells.
+    fn look_at_files(&mut self, name: &Name) {
+        let Ok(dir) = self.rundir.sub(name.as_os_str()) else { return };
+        let there = [files::LOCK, files::PID, files::SYSPID, files::STATUS, files::DEPENDS].map(|file| dir.stamp(file));
+        if std::mem::replace(&mut self.know(name).files, there) != there {
+            self.remember(name);
+            self.learn(name);
+            self.status_changed(name);
+            self.signal(name, &[signals::SIGALRM]);
+        }
+        // what it was refused for may have come and gone between two looks
+        if matches!(self.know(name).entry, Entry::Service(_)) && self.phase(name) == Some(Phase::Refused) {
+            self.signal(name, &[signals::SIGCONT]);
+        }
     }
 }

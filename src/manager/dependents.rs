@@ -48,7 +48,7 @@ impl Services {
         dir.read(DEPENDS, &mut vec![0; LONGEST]).map(read_depends).unwrap_or_default()
     }
 
-    fn phase(&self, name: &Name) -> Option<Phase> {
+    pub(super) fn phase(&self, name: &Name) -> Option<Phase> {
         let dir = self.rundir.sub(name.as_os_str()).ok()?;
         Some(Status::decode(dir.read(STATUS, &mut [0; 4096])?)?.phase)
     }

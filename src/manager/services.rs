@@ -23,7 +23,7 @@ use crate::sys::files::Dir;
 use crate::sys::group::lives;
 use crate::sys::process::Handle;
 use crate::sys::stamp::Stamp;
-use crate::sys::watch::{Watch, Watched};
+use crate::sys::watch::{self, Watch, Watched};
 use crate::sys::{clock, message, signals};
 
 /// The runsyssv of a service.
@@ -64,8 +64,8 @@ pub struct Service {
     pub defaced: bool,
     /// The watch on its run directory.
     pub watched: Option<Watched>,
-    /// Which lock was seen last, for where changes can't be watched.
-    pub lock: Option<Stamp>,
+    /// Its files as they were seen last, for where changes can't be watched.
+    pub(super) files: [Option<Stamp>; 5],
     /// Whether it was stopped for its entry being gone.
     pub(super) dismissed: bool,
     /// The trouble that was reported last.
@@ -174,7 +174,7 @@ impl Services {
             heal_at: None,
             defaced: false,
             watched: None,
-            lock: None,
+            files: [None; 5],
             dismissed: false,
             reported: None,
         })
@@ -220,7 +220,7 @@ impl Services {
     /// Whether one has to look from time to time, since not all is told.
     #[must_use]
     pub fn must_look(&self) -> bool {
-        self.blind || self.unsure || self.unseen
+        self.blind || !watch::TELLS_ALL || self.unsure || self.unseen
     }
 
     /// Decides what is to be done about `name`, and does it.

@@ -21,8 +21,10 @@ use crate::sys::service::{self, Gate};
 use crate::sys::wait::{Wait, insist};
 use crate::sys::{clock, context, message, reap, signals};
 
-/// How often is looked where the system does not notify.
+/// How often is looked at least where the system does not notify; and at first, since what is told to end mostly
+/// does so in no time.
 const LOOK: Duration = Duration::from_secs(1);
+const LOOK_SOON: Duration = Duration::from_millis(20);
 
 /// How long a service that ends with all others has before that is told in its files.
 const PARTING: Duration = Duration::from_millis(100);
@@ -197,9 +199,10 @@ impl Supervisor {
             || self.adopted.is_some() && !adopted_is_watched
             || self.look_at_group
             || self.member.as_ref().is_some_and(|member| member.fd().is_none());
+        let look = clock::now().since(self.machine.since).clamp(LOOK_SOON, LOOK);
         match due {
-            Some(due) if must_look => Some(due.min(LOOK)),
-            None if must_look => Some(LOOK),
+            Some(due) if must_look => Some(due.min(look)),
+            None if must_look => Some(look),
             due => due,
         }
     }

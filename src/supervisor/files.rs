@@ -93,7 +93,7 @@ impl Files {
                 }
             }
         }
-        self.write_record(record)?;
+        self.owner.restore(record).map_err(Fault::of("write", self.dir.path().join(files::OWNER)))?;
         self.pid.restore(&self.dir, files::PID)?;
         self.syspid.restore(&self.dir, files::SYSPID)?;
         self.status.restore(&self.dir, files::STATUS)

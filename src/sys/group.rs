@@ -11,6 +11,7 @@ use nix::libc::{self, c_int, c_void};
 use super::child;
 use super::process::{self, Handle};
 use super::reap;
+use crate::service::ended::Ended;
 use crate::service::pid::Pid;
 use crate::service::record::Run;
 
@@ -73,7 +74,7 @@ impl Group {
             Rest::Nothing
         } else if reap::has_child_in_group(self.id.raw()) {
             Rest::Children
-        } else if process::KNOWS {
+        } else if process::knows() {
             // zombies whose parents don't reap them are no processes any more
             match self.members().map(|members| members.into_iter().next()) {
                 Ok(Some(handle)) => Rest::Member(handle),
@@ -108,7 +109,7 @@ pub enum Rest {
 #[must_use]
 pub fn rest_of(run: Run) -> Rest {
     match (Group { id: run.group, session: run.session }).rest() {
-        Rest::Nothing if !process::KNOWS && process::may_lead(run.process.pid) => Rest::Unknown,
+        Rest::Nothing if !process::knows() && process::may_lead(run.process.pid) => Rest::Unknown,
         rest => rest,
     }
 }
@@ -147,11 +148,12 @@ fn helper(mut group: i32) -> Result<Option<Pid>, Errno> {
     }
     // SAFETY: this program has one thread; the argument is what the child takes.
     let pid = unsafe { child::run(enter, (&raw mut group).cast()) }?;
-    if !child::RUN_WAITS {
-        reap::await_dead(pid);
-    }
-    // SAFETY: getpgid(2) takes and gives a number; of an unreaped child it always knows.
-    let entered = unsafe { libc::getpgid(pid) } == if group == 0 { pid } else { group };
+    let entered = if child::RUN_WAITS {
+        // SAFETY: getpgid(2) takes and gives a number; on Linux it knows those of the dead too.
+        unsafe { libc::getpgid(pid) == if group == 0 { pid } else { group } }
+    } else {
+        reap::await_dead(pid) == Some(Ended::Code(0))
+    };
     if !entered {
         reap::reap(pid);
     }

@@ -12,13 +12,13 @@ use super::dnotify::{self, Told};
 use super::process::Handle;
 use super::signals;
 use super::wait::Wait;
-use super::watch::{Change, Watch, Watched};
+use super::watch::{Change, TELLS_ALL, Watch, Watched};
 
 /// How directories are watched.
 #[derive(Debug)]
 enum Means {
-    /// By inotify(7): any number of directories, but few such instances for a user.
-    Inotify(Watch),
+    /// By inotify(7): any number of directories, but few such instances for a user. By kqueue(2) elsewhere.
+    Watch(Watch),
     /// By dnotify: a descriptor for each directory.
     Signals,
     /// Not at all: one has to look.
@@ -80,7 +80,7 @@ impl Lookout {
     /// For a look at many directories. Those that can't be watched are looked at every `interval`.
     #[must_use]
     pub fn wide(interval: Duration) -> Self {
-        Self::by(Watch::new().map_or(Means::Looks, Means::Inotify), interval)
+        Self::by(Watch::new().map_or(Means::Looks, Means::Watch), interval)
     }
 
     /// For a long look at few directories, which hundreds of processes may have at the same time.
@@ -107,13 +107,18 @@ impl Lookout {
 
     /// Also tells when something is mounted, which no directory does.
     pub fn over_mounts(&mut self) {
-        self.mounts = File::open("/proc/self/mountinfo").ok();
+        self.mounts = if cfg!(all(target_os = "linux", not(sysmgr_posix))) {
+            File::open("/proc/self/mountinfo").ok()
+        } else {
+            None
+        };
     }
 
     /// Waits until something may have changed, one of `processes` ends, a signal arrives or the time
     /// is over.
     pub fn wait(&mut self, limit: Option<Duration>, processes: &[Handle]) -> Stirred {
         let blind = matches!(self.means, Means::Looks)
+            || !TELLS_ALL
             || self.spots.iter().any(|spot| matches!(spot.eye, Eye::Blind))
             || processes.iter().any(|process| process.fd().is_none());
         let limit = match limit {
@@ -122,7 +127,7 @@ impl Lookout {
             limit => limit,
         };
         self.wait.clear();
-        if let Means::Inotify(watch) = &self.means {
+        if let Means::Watch(watch) = &self.means {
             self.wait.add(watch.fd());
         }
         for fd in processes.iter().filter_map(Handle::fd) {
@@ -142,13 +147,13 @@ impl Lookout {
 
     /// What the watches tell.
     fn gather(&mut self) -> Stirred {
-        let Means::Inotify(watch) = &self.means else {
+        let Means::Watch(watch) = &self.means else {
             return Stirred::All;
         };
         let mut places = Vec::new();
         for change in watch.changes() {
             let (of, ended) = match change {
-                Change::Entry { of, .. } => (of, false),
+                Change::Entry { of, .. } | Change::Inside(of) => (of, false),
                 Change::Directory(of) | Change::Ended(of) => (of, true),
                 Change::Overflow => return Stirred::All,
             };
@@ -174,7 +179,7 @@ impl Lookout {
             }
             let eye = self.open_eye(&self.spots[place].path);
             let before = std::mem::replace(&mut self.spots[place].eye, eye);
-            if let (Eye::Parent(parent), Means::Inotify(watch)) = (before, &self.means) {
+            if let (Eye::Parent(parent), Means::Watch(watch)) = (before, &self.means) {
                 if !self.spots.iter().any(|spot| spot.eye.watches(parent)) {
                     watch.remove(parent);
                 }
@@ -187,7 +192,7 @@ impl Lookout {
             return Eye::Blind;
         }
         let eye = nearest(path, |dir, missing| match &self.means {
-            Means::Inotify(watch) => {
+            Means::Watch(watch) => {
                 let watched = watch.add(dir)?;
                 Ok(if missing.is_none() { Eye::Itself(watched) } else { Eye::Parent(watched) })
             }

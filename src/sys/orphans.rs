@@ -9,8 +9,9 @@ pub fn adopt() {
         nix::libc::prctl(nix::libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
     #[cfg(all(any(target_os = "freebsd", target_os = "dragonfly"), not(sysmgr_posix)))]
-    // SAFETY: PROC_REAP_ACQUIRE of procctl(2), for ourselves, takes nothing more.
+    // SAFETY: PROC_REAP_ACQUIRE of procctl(2), which only the process itself may ask for, takes nothing more.
     unsafe {
-        nix::libc::procctl(nix::libc::P_PID, 0, nix::libc::PROC_REAP_ACQUIRE, std::ptr::null_mut());
+        let own = nix::libc::getpid();
+        nix::libc::procctl(nix::libc::P_PID, own as _, nix::libc::PROC_REAP_ACQUIRE, std::ptr::null_mut());
     }
 }

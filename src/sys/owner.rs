@@ -179,6 +179,14 @@ impl Owner {
         }
     }
 
+    /// Writes the record unless it stands there.
+    ///
+    /// # Errors
+    /// Of pread(2) and pwrite(2).
+    pub fn restore(&self, record: &Record) -> Result<(), Errno> {
+        if read_record(&self.fd)? == Some(*record) { Ok(()) } else { self.write(record) }
+    }
+
     /// Makes the file as long as a record is, on the disk.
     fn allocate(&self, size: libc::off_t) -> Result<(), Errno> {
         let length = usize::try_from(size).unwrap_or(0);

@@ -21,10 +21,15 @@ pub fn next_dead() -> Option<Dead> {
     wait(libc::P_ALL, 0, libc::WNOHANG | libc::WNOWAIT).ok().flatten()
 }
 
-/// Waits until the child `pid` has ended; it is not reaped.
-pub fn await_dead(pid: i32) {
-    #[allow(clippy::cast_sign_loss)]
-    while wait(libc::P_PID, pid as libc::id_t, libc::WNOWAIT) == Err(Errno::EINTR) {}
+/// Waits until the child `pid` has ended; it is not reaped. How it ended; `None` if it is no child of ours.
+pub(super) fn await_dead(pid: i32) -> Option<Ended> {
+    loop {
+        #[allow(clippy::cast_sign_loss)]
+        match wait(libc::P_PID, pid as libc::id_t, libc::WNOWAIT) {
+            Err(Errno::EINTR) => {}
+            dead => return dead.ok().flatten().map(|dead| dead.ended),
+        }
+    }
 }
 
 /// Reaps the child `pid`, which has ended.

@@ -87,7 +87,9 @@ impl TestBed {
             File::create(bed.dir.join(file)).expect("scratch files can be made");
             bed.adjust(&bed.dir.join(file), 0o666);
         }
-        bed.with("STOP_TIMEOUT_MS", "2000").with("SHUTDOWN_TIMEOUT_MS", "5000")
+        // where orphans go to process 1, and zombies can't be told from what lives, it takes what that one takes
+        let stop_timeout = if POSIX_ONLY { "5000" } else { "2000" };
+        bed.with("STOP_TIMEOUT_MS", stop_timeout).with("SHUTDOWN_TIMEOUT_MS", "5000")
     }
 
     /// Sets a timing or another variable `SYSMGR_{key}` of the bed.

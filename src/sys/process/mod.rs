@@ -13,34 +13,24 @@ mod os;
 #[path = "ps.rs"]
 mod os;
 
+/// What the system tells of one process alone.
+#[cfg(all(sysmgr_bsd, not(target_vendor = "apple")))]
+#[path = "sysctl.rs"]
+mod one;
+#[allow(clippy::unnecessary_wraps)]
+#[cfg(not(any(all(target_os = "linux", not(sysmgr_posix)), all(sysmgr_bsd, not(target_vendor = "apple")))))]
+#[path = "nothing.rs"]
+mod one;
+
 /// The end of a process that is not our child.
 #[allow(clippy::unnecessary_wraps)]
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 #[path = "pidfd.rs"]
 mod end;
-#[cfg(all(
-    any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly"
-    ),
-    not(sysmgr_posix)
-))]
+#[cfg(sysmgr_bsd)]
 #[path = "kqueue.rs"]
 mod end;
-#[cfg(any(
-    not(any(
-        target_os = "linux",
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly"
-    )),
-    sysmgr_posix
-))]
+#[cfg(not(any(all(target_os = "linux", not(sysmgr_posix)), sysmgr_bsd)))]
 #[path = "looking.rs"]
 mod end;
 
@@ -53,7 +43,7 @@ use nix::libc;
 
 use end::End;
 pub use handle::Handle;
-pub(super) use os::KNOWS;
+pub(super) use os::knows;
 
 use crate::service::pid::Pid;
 use crate::service::record::{BootId, Process};

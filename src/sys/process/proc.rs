@@ -19,7 +19,9 @@ use crate::service::pid::Pid;
 use crate::service::record::BootId;
 
 /// Whether the system tells when a process was started, and whether it is a zombie.
-pub(in super::super) const KNOWS: bool = true;
+pub(in super::super) const fn knows() -> bool {
+    true
+}
 
 pub(super) fn boot_id() -> Result<BootId, Errno> {
     let mut text = [0; 64];

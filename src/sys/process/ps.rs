@@ -1,4 +1,4 @@
-//! As ps(1) tells it, where nothing better is known: not when a process was started.
+//! As ps(1) tells it; but when a process was started, and whether it is a zombie, only where `one` knows.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -9,20 +9,21 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::unistd::{User, geteuid};
 
-use super::{Facts, session_of};
+use super::{Facts, one, session_of};
 use crate::service::pid::Pid;
 use crate::service::record::BootId;
 
 /// Whether the system tells when a process was started, and whether it is a zombie.
-pub(in super::super) const KNOWS: bool = false;
+pub(in super::super) fn knows() -> bool {
+    one::knows()
+}
 
 pub(super) fn boot_id() -> Result<BootId, Errno> {
     Ok(BootId::UNKNOWN)
 }
 
-/// Of one process alone nothing is told.
-pub(super) fn facts(_: Pid) -> Result<Option<Facts>, Errno> {
-    Ok(None)
+pub(super) fn facts(pid: Pid) -> Result<Option<Facts>, Errno> {
+    one::facts(pid)
 }
 
 /// All processes.
@@ -59,9 +60,9 @@ pub(super) fn user_of(_: i32) -> Option<u32> {
     None
 }
 
-/// How long ago it was started is not known.
-pub(super) fn age(_: u64) -> Duration {
-    Duration::ZERO
+/// How long ago something was started at `start`.
+pub(super) fn age(start: u64) -> Duration {
+    one::age(start)
 }
 
 /// A table of all processes with these columns, without headings.
@@ -72,6 +73,9 @@ fn ps(columns: &[&str]) -> Result<Vec<u8>, Errno> {
         command.arg("-o").arg(format!("{column}="));
     }
     // lines are not to be cut
+    if cfg!(sysmgr_bsd) {
+        command.arg("-ww");
+    }
     command.env("COLUMNS", "32767").stdin(Stdio::null()).stderr(Stdio::null());
     match command.output() {
         Ok(output) if output.status.success() => Ok(output.stdout),
@@ -87,8 +91,13 @@ fn fields(line: &[u8]) -> Option<(Pid, Facts, &[u8])> {
     let (group, rest) = word(rest);
     let number = |text| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
     let pid = Pid::new(number(pid)?)?;
-    let session = session_of(pid).ok()?;
-    Some((pid, Facts { zombie: false, parent: number(parent)?, group: number(group)?, session, start: 0 }, rest))
+    let facts = if knows() {
+        facts(pid).ok()??
+    } else {
+        let session = session_of(pid).ok()?;
+        Facts { zombie: false, parent: number(parent)?, group: number(group)?, session, start: 0 }
+    };
+    Some((pid, facts, rest))
 }
 
 /// The first word, and what comes after it.

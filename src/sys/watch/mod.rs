@@ -4,13 +4,19 @@
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 #[path = "inotify.rs"]
 mod os;
-#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+#[cfg(sysmgr_bsd)]
+#[path = "kqueue.rs"]
+mod os;
+#[cfg(not(any(all(target_os = "linux", not(sysmgr_posix)), sysmgr_bsd)))]
 #[path = "looking.rs"]
 mod os;
 
 use std::ffi::OsString;
 
 pub use os::{Watch, Watched};
+
+/// Whether a watched directory tells all that happens to its entries, so that nobody has to look.
+pub const TELLS_ALL: bool = cfg!(not(sysmgr_bsd));
 
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub enum Change {
         /// What.
         what: What,
     },
+    /// Entries of a watched directory may have been made, moved or removed: which, is not told.
+    Inside(Watched),
     /// The directory itself was changed, moved or removed.
     Directory(Watched),
     /// It is no longer watched: it is gone, or its file system.
