@@ -301,6 +301,23 @@ fn a_supervisor_that_executes_itself_anew_keeps_its_service_whatever_its_record_
 }
 
 #[test]
+fn an_upgrade_with_the_run_directory_wiped_and_a_supervisor_killed_forgets_no_service() {
+    if cannot_adopt() {
+        return;
+    }
+    let bed = TestBed::new().started();
+    bed.service("web", "exec setsid sleep 1000");
+    let pid = bed.asleep("web");
+    let supervisor = bed.syspid("web").expect("it has a supervisor");
+    kill(bed.sysmgr(), Signal::SIGSTOP);
+    kill(supervisor, Signal::SIGKILL);
+    fs::remove_dir_all(&bed.rundir).expect("it can be removed");
+    kill(bed.sysmgr(), Signal::SIGUSR2);
+    kill(bed.sysmgr(), Signal::SIGCONT);
+    assert_eq!(bed.up("web"), pid);
+}
+
+#[test]
 fn a_stopped_service_that_died_with_its_supervisor_is_stopped() {
     let mut bed = TestBed::new().started();
     bed.service("web", SLEEPER);

@@ -9,18 +9,33 @@ use nix::fcntl::OFlag;
 
 use super::files::{Dir, aside};
 
-/// Makes one in `dir` that has `content`.
+/// Makes one that has `content`; in `dir`, where there are none in no directory.
 ///
 /// # Errors
 /// Of open(2), unlink(2) and write(2).
 pub fn write(dir: &Dir, content: &[u8]) -> Result<OwnedFd, Errno> {
+    let mut file = File::from(make(dir)?);
+    file.write_all(content).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    Ok(file.into())
+}
+
+/// In memory: `dir` may be full, or wiped.
+#[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+fn make(dir: &Dir) -> Result<OwnedFd, Errno> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    memfd_create(c"sysmgr", MFdFlags::MFD_CLOEXEC).or_else(|_| make_in(dir))
+}
+
+#[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+fn make(dir: &Dir) -> Result<OwnedFd, Errno> {
+    make_in(dir)
+}
+
+fn make_in(dir: &Dir) -> Result<OwnedFd, Errno> {
     let name = aside("scratch");
     let fd = dir.open_file(&name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?;
-    let mut file = File::from(fd);
-    let written = file.write_all(content);
     nix::unistd::unlinkat(dir.fd(), name.as_str(), nix::unistd::UnlinkatFlags::NoRemoveDir)?;
-    written.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-    Ok(file.into())
+    Ok(fd)
 }
 
 /// What stands in it; nothing if it can't be read.

@@ -131,7 +131,7 @@ fn by_entry(world: &World, service: &Service, random: &mut Random) {
 /// Signals to sysmgr.
 fn to_all(world: &World, weather: Weather, random: &mut Random) {
     use Signal::{SIGTERM, SIGUSR1, SIGUSR2};
-    let Some(manager) = world.manager() else { return };
+    let Some(manager) = world.manager_at_work() else { return };
     let signal = match random.below(6) {
         0 if weather == Weather::Deaths => SIGTERM,
         1 | 2 => SIGUSR1,

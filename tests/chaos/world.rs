@@ -197,6 +197,11 @@ impl World {
         self.processes().into_iter().filter_map(of_kind).collect()
     }
 
+    /// The living sysmgr, if it handles signals already.
+    pub fn manager_at_work(&self) -> Option<i32> {
+        self.manager().filter(|pid| self.bed.sysmgr_pid() == Some(*pid))
+    }
+
     /// The living sysmgr.
     pub fn manager(&self) -> Option<i32> {
         let managers = self.managers.lock().expect("no thread has failed");
