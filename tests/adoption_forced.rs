@@ -298,3 +298,38 @@ fn a_supervisor_that_learns_of_the_end_only_when_that_is_void_goes_on() {
     }
     all_as_before(&rig.bed, "suspended");
 }
+
+#[test]
+fn svctl_is_killed_in_the_middle_of_a_restart_and_it_is_done_or_was_never_begun() {
+    if !can_rig() {
+        return;
+    }
+    let mut rig = Rigged::new(bed());
+    rig.start();
+    let bed = &rig.bed;
+    bed.service("web", ALONE);
+    let restart = |arguments: &str| {
+        let mut strace = bed.command("strace");
+        strace.args(["-qq", "-o"]).arg(bed.dir.join("trace/svctl")).args(arguments.split(' '));
+        let svctl = rig.program("svctl");
+        strace.arg(svctl.get_program()).args(svctl.get_args()).args(["restart", "web"]);
+        let _ = process::wait(&mut strace.spawn().expect("it starts"));
+        rig.trace("svctl")
+    };
+    bed.asleep("web");
+    let calls = calls(&restart("-e trace=all"));
+    let orders = |(.., line): &(String, usize, String)| line.starts_with("renameat") && line.contains("\"lock\"");
+    let given = calls.iter().position(orders).or_else(|| calls.iter().position(|(call, ..)| call == "linkat"));
+    let given = given.expect("the order is written");
+    for (at, (call, number, line)) in calls.into_iter().enumerate().skip(given - 2).take(10) {
+        until("no order is left", || bed.lock("web").is_none());
+        let old = bed.asleep("web");
+        assert!(restart(&killed_at(&call, number)).contains("killed by SIGKILL"), "{line}");
+        if at > given {
+            bed.up_again("web", old);
+        }
+        until(&format!("no order is left ({line})"), || bed.lock("web").is_none());
+        bed.asleep("web");
+    }
+    assert_eq!(bed.logged("twice"), 0);
+}
