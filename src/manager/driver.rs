@@ -151,10 +151,16 @@ impl Manager {
         }
     }
 
-    /// Executes the installed file in our place; the services and their supervisors go on.
+    /// Executes the installed file in our place; the services and their supervisors go on. Unless both programs run,
+    /// since the supervisors follow us.
     fn execute_anew(&mut self) {
         let Some(file) = tool::own_file() else { return };
-        let fault = if tool::is_sound(&file) {
+        let supervisor = tool::find("runsyssv");
+        let unsound = [Some(&file), supervisor.as_ref()].into_iter().flatten().find(|file| !tool::is_sound(file));
+        let fault = if let Some(file) = unsound {
+            let file = Printable(file.as_os_str().as_bytes()).to_string();
+            format!("{file} does not run as it should")
+        } else {
             let told = handover::write(&self.services);
             let told_fd = told.as_ref().and_then(|told| context::pass_on(told).ok()).unwrap_or(-1);
             let errno = match self.rundir.inherit(true) {
@@ -163,9 +169,6 @@ impl Manager {
             };
             let _ = self.rundir.inherit(false);
             Fault::of("execute", &file)(errno).to_string()
-        } else {
-            let file = Printable(file.as_os_str().as_bytes()).to_string();
-            format!("{file} does not run as it should")
         };
         message::say(format_args!("sysmgr: {fault}; sysmgr goes on as it is"));
     }

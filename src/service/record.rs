@@ -9,7 +9,8 @@ use super::pid::Pid;
 pub const LENGTH: usize = 160;
 
 /// The version of the format. A reader takes any later one too, as long as its first fields are
-/// these: a later version may only add fields at the end.
+/// these: a later version may only add fields at the end, and then must do without them where an older
+/// one has written. It may be longer too: what is beyond `LENGTH` is nothing that this one knows.
 const VERSION: u32 = 1;
 
 /// Which boot of the machine a number is of: process ids and start times repeat after a reboot.
@@ -111,10 +112,12 @@ impl Record {
         bytes
     }
 
-    /// Reads the content of the file; `None` if it is no record.
+    /// Reads the content of the file; `None` if it is no record. All that this version knows stands
+    /// in the first `LENGTH` bytes.
     #[must_use]
     pub fn decode(content: &[u8]) -> Option<Self> {
-        let end = content.iter().position(|b| *b == b'\n')?;
+        let content = content.get(..LENGTH).unwrap_or(content);
+        let end = content.iter().position(|b| *b == b'\n').or((content.len() == LENGTH).then_some(LENGTH))?;
         let line = std::str::from_utf8(&content[..end]).ok()?;
         let mut words = line.split(' ');
         if words.next()? != "sysmgr" || words.next()?.parse::<u32>().ok()? < VERSION {
@@ -172,6 +175,16 @@ mod tests {
         let mut text = String::from_utf8_lossy(&sample().encode()).trim_end().replacen("sysmgr 1", "sysmgr 2", 1);
         text.push_str(" something new\n");
         assert_eq!(Record::decode(text.as_bytes()), Some(sample()));
+    }
+
+    #[test]
+    fn a_longer_record_of_a_later_version_is_understood_and_a_shorter_one_of_an_older() {
+        let line = String::from_utf8_lossy(&sample().encode()).trim_end().to_owned();
+        let later = format!("{line:<400}\n").replacen("sysmgr 1", "sysmgr 2", 1);
+        assert_eq!(Record::decode(later.as_bytes()), Some(sample()));
+        assert_eq!(Record::decode(&later.as_bytes()[..LENGTH]), Some(sample()));
+        assert_eq!(Record::decode(&later.as_bytes()[..LENGTH - 1]), None, "it was cut short");
+        assert_eq!(Record::decode(format!("{line}\n").as_bytes()), Some(sample()));
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Supervisor {
             self.machine.by_order = old.by_order;
             self.reason.clone_from(&old.reason);
             if is_resumed {
+                self.since = (old.since_ms, old.since);
                 self.machine = self.machine.resume(self.state_of(&old, told), old.since_ms, old.since_ms);
             }
         }
