@@ -31,7 +31,7 @@ impl Stranger {
 
     /// It has noticed nothing.
     #[track_caller]
-    fn is_untouched(mut self, bed: &TestBed) {
+    fn assert_untouched(mut self, bed: &TestBed) {
         assert!(is_alive(self.pid), "it was killed");
         let signalled: Vec<_> = bed.log().into_iter().filter(|line| line.starts_with("signalled")).collect();
         assert!(signalled.is_empty(), "{signalled:?}");
@@ -102,7 +102,7 @@ fn numbers_that_are_a_strangers_by_now_are_nobodys() {
         assert_eq!(said.code, 0, "{of}: {said:?}");
         bed.down("web");
         bed.stop();
-        stranger.is_untouched(&bed);
+        stranger.assert_untouched(&bed);
     }
 }
 
@@ -133,5 +133,5 @@ fn numbers_in_files_that_were_forged_while_it_runs_are_not_believed() {
     }
     until("it is put right", || bed.pid("web") != Some(stranger.pid) && bed.syspid("web") != Some(stranger.pid));
     until("it is down", || !is_alive(pid) && !is_alive(supervisor));
-    stranger.is_untouched(&bed);
+    stranger.assert_untouched(&bed);
 }
