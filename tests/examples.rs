@@ -20,7 +20,7 @@ echo "${0##*/} $*"
 [ "${0##*/} $*" != "${FAILS:-}" ] || exit 7
 "#;
 
-const PROGRAMS: [&str; 21] = [
+const PROGRAMS: [&str; 22] = [
     "NetworkManager",
     "busybox",
     "chronyd",
@@ -28,6 +28,7 @@ const PROGRAMS: [&str; 21] = [
     "dbus-daemon",
     "dbus-uuidgen",
     "dhcpcd",
+    "agetty",
     "getty",
     "install",
     "nginx",
@@ -91,8 +92,8 @@ fn every_service_runs_its_daemon_in_the_foreground() {
         ),
         ("dhcpcd", "dhcpcd", "dhcpcd --nobackground --quiet\n"),
         ("dhcpcd", "dhcpcd-eth0", "dhcpcd --nobackground --quiet eth0\n"),
-        ("getty", "getty-tty1", "setsid getty 38400 tty1 linux\ngetty 38400 tty1 linux\n"),
-        ("getty", "getty-ttyS0", "setsid getty 115200 ttyS0 vt100\ngetty 115200 ttyS0 vt100\n"),
+        ("getty", "getty-tty1", "setsid agetty 38400 tty1 linux\nagetty 38400 tty1 linux\n"),
+        ("getty", "getty-ttyS0", "setsid agetty 115200 ttyS0 vt100\nagetty 115200 ttyS0 vt100\n"),
         ("nginx", "nginx", "nginx -q -t\nnginx -g daemon off;\n"),
         ("ntpd", "ntpd", "busybox ntpd -n -N -p pool.ntp.org\n"),
         (

@@ -278,6 +278,13 @@ fn on_a_terminal_there_are_columns_and_colours() {
     assert!(said.out.starts_with("web: UP pid "), "{said:?}");
 }
 
+/// Whether this process ignores a signal, and so all that it starts.
+fn ignores(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
+    set.and_then(|set| u64::from_str_radix(set, 16).ok()).is_some_and(|set| set & (1 << (signal as i32 - 1)) != 0)
+}
+
 #[test]
 fn watch_shows_what_changes_when_it_does() {
     let bed = bed();
@@ -300,7 +307,7 @@ fn watch_shows_what_changes_when_it_does() {
     while !line.starts_with("web: DOWN stopped") {
         line = next();
     }
-    kill(common::process::of_child(&child), Signal::SIGINT);
+    kill(common::process::of_child(&child), Signal::SIGTERM);
     let _ = child.wait();
 
     let Some(mut command) = on_terminal(&bed, "--watch") else { return };
@@ -322,8 +329,12 @@ fn watch_shows_what_changes_when_it_does() {
     svctl(&bed, "start web").ended(0);
     svctl(&bed, "kill db").ended(0);
     read_until("killed");
-    // as somebody types it
-    input.write_all(b"\x03").expect("it can be written");
+    // As somebody types it, unless all that a shell has started with & is to ignore that.
+    if ignores(Signal::SIGINT) {
+        kill(common::process::of_child(&child), Signal::SIGTERM);
+    } else {
+        input.write_all(b"\x03").expect("it can be written");
+    }
     let _ = child.wait();
 }
 
