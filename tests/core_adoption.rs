@@ -127,6 +127,25 @@ fn a_stop_goes_on_when_the_supervisor_that_was_told_is_killed() {
 }
 
 #[test]
+fn a_lock_that_is_removed_takes_back_what_a_signal_told_a_dead_supervisor() {
+    let mut bed = TestBed::new().started();
+    bed.service("web", DEAF);
+    let pid = bed.up("web");
+    // so that what was told is not done yet
+    until("it is deaf", || process::status_line(pid, "SigIgn").is_some_and(|set| set.ends_with("4000")));
+    let supervisor = bed.syspid("web").expect("it has a supervisor");
+    kill(supervisor, Signal::SIGTERM);
+    bed.comes_to("web", Phase::Stopping);
+    bed.kill_sysmgr();
+    kill(supervisor, Signal::SIGKILL);
+    until("its supervisor is dead", || !is_alive(supervisor));
+    kill(pid, Signal::SIGKILL);
+    bed.unlock("web");
+    bed.start();
+    bed.up_again("web", pid);
+}
+
+#[test]
 fn a_back_off_goes_on_when_the_supervisor_is_killed() {
     let bed = TestBed::new().with_delays(500, 500).started();
     bed.service("fails", "echo ran >> $BED/log; exit 1");

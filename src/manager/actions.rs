@@ -63,7 +63,7 @@ impl Services {
         }
         arguments.push(name.as_os_str());
         let run = self.all.get(name).and_then(|service| service.run);
-        let record = run.map(|run| Record { boot: self.boot, run: Some(run), told: None }.encode());
+        let record = run.map(|run| Record::of(self.boot, Some(run)).encode());
         let word = record.as_ref().map(|record| OsStr::from_bytes(record));
         tool::start(path, &arguments, self.umask, word).map_err(Fault::of("start", path))
     }
@@ -120,7 +120,7 @@ impl Services {
             // what has no owner is not known to be ours
             if record_of(dir)?.is_none() {
                 if let Claim::Ours(owner, _) = Owner::claim(dir)? {
-                    let none = Record { boot: self.boot, run: None, told: None };
+                    let none = Record::of(self.boot, None);
                     owner.write(&none).map_err(Fault::of("write", dir.path().join(OWNER)))?;
                 }
             }

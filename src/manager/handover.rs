@@ -29,7 +29,7 @@ pub fn write(services: &Services) -> Option<OwnedFd> {
             Supervisor::Child(pid, since) => Some((pid, since)),
             Supervisor::None | Supervisor::Adopted(_) | Supervisor::Lost(_) | Supervisor::Clearing(_) => None,
         };
-        let record = Record { boot: services.boot, run: service.run, told: None };
+        let record = Record::of(services.boot, service.run);
         encode(&mut content, &Told { name: name.clone(), child, record });
     }
     scratch::write(&services.rundir, &content).ok()
@@ -86,7 +86,7 @@ mod tests {
         let of = |name: &str, child, run| Told {
             name: Name::new(name.as_ref()).expect("a name from a test"),
             child,
-            record: Record { boot: BootId::UNKNOWN, run, told: None },
+            record: Record::of(BootId::UNKNOWN, run),
         };
         let told = [of("a name with spaces", Some((pid(5), Moment(6))), Some(run)), of("b", None, None)];
         let mut content = Vec::new();

@@ -35,7 +35,7 @@ impl RunDir {
         match Owner::claim(&dir)? {
             Claim::Held(pid) => Ok(Taken::Held(pid)),
             Claim::Ours(owner, _) => {
-                let record = Record { boot, run: None, told: None };
+                let record = Record::of(boot, None);
                 owner.write(&record).map_err(Fault::of("write", dir.path().join(OWNER)))?;
                 write_pid(&dir)?;
                 Ok(Taken::Ours(dir, Self { owner }))

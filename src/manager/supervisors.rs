@@ -192,7 +192,7 @@ impl Services {
         let run = clearing.run();
         let dir = self.rundir.make_sub(name.as_os_str())?;
         if let Claim::Ours(owner, _) = Owner::claim(&dir)? {
-            let record = Record { boot: self.boot, run, told: None };
+            let record = Record::of(self.boot, run);
             owner.write(&record).map_err(Fault::of("write", dir.path().join(OWNER)))?;
         }
         Ok(())

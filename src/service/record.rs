@@ -89,9 +89,17 @@ pub struct Record {
     pub run: Option<Run>,
     /// An order by signal that is being carried out.
     pub told: Option<Told>,
+    /// Whether the lock has been seen since: its removal takes back what was told.
+    pub locked: bool,
 }
 
 impl Record {
+    /// One of which nothing more is known.
+    #[must_use]
+    pub const fn of(boot: BootId, run: Option<Run>) -> Self {
+        Self { boot, run, told: None, locked: false }
+    }
+
     /// The content of the file: one line, filled up with blanks.
     #[must_use]
     pub fn encode(&self) -> [u8; LENGTH] {
@@ -106,9 +114,10 @@ impl Record {
             Some(Told::Stop) => "stop",
             Some(Told::Kill) => "kill",
         };
-        // At most 7 + 10 + 41 + 3 * 12 + 21 + 5 bytes: it always fits.
-        let _ =
-            write!(&mut bytes[..], "sysmgr {VERSION} {} {pid} {start} {group} {session} {told}", self.boot.as_str());
+        let locked = if self.locked { " locked" } else { "" };
+        let boot = self.boot.as_str();
+        // At most 7 + 10 + 41 + 3 * 12 + 21 + 5 + 7 bytes: it always fits.
+        let _ = write!(&mut bytes[..], "sysmgr {VERSION} {boot} {pid} {start} {group} {session} {told}{locked}");
         bytes
     }
 
@@ -140,7 +149,7 @@ impl Record {
             let process = Process { pid: Pid::new(pid)?, start };
             Some(Run { process, group: Pid::new(group)?, session: Some(session).filter(|s| *s >= 0)? })
         };
-        Some(Self { boot, run, told })
+        Some(Self { boot, run, told, locked: words.next() == Some("locked") })
     }
 }
 
@@ -156,13 +165,13 @@ mod tests {
         let boot = BootId::parse(b"3fa164de-f154-4387-82ef-cdd9a756bf93\n").expect("valid");
         let process = Process { pid: pid(i32::MAX), start: u64::MAX };
         let run = Run { process, group: pid(i32::MAX), session: i32::MAX };
-        Record { boot, run: Some(run), told: Some(Told::Kill) }
+        Record { boot, run: Some(run), told: Some(Told::Kill), locked: true }
     }
 
     #[test]
     fn written_and_read_back_and_always_of_one_length() {
         let longest = sample();
-        let none = Record { boot: BootId::UNKNOWN, run: None, told: None };
+        let none = Record::of(BootId::UNKNOWN, None);
         for record in [longest, none] {
             let bytes = record.encode();
             assert_eq!(bytes[LENGTH - 1], b'\n');
@@ -185,6 +194,12 @@ mod tests {
         assert_eq!(Record::decode(&later.as_bytes()[..LENGTH]), Some(sample()));
         assert_eq!(Record::decode(&later.as_bytes()[..LENGTH - 1]), None, "it was cut short");
         assert_eq!(Record::decode(format!("{line}\n").as_bytes()), Some(sample()));
+    }
+
+    #[test]
+    fn an_earlier_version_with_fewer_fields_is_understood() {
+        let text = String::from_utf8_lossy(&sample().encode()).replacen(" locked", "", 1);
+        assert_eq!(Record::decode(text.as_bytes()), Some(Record { locked: false, ..sample() }));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Machine {
     /// What a signal has told, until it is done.
     pub told: Option<Told>,
     /// Whether the lock has been seen since then: its removal takes back what was told.
-    locked: bool,
+    pub locked: bool,
     /// What the lock should say (`None`: be gone) and perhaps does not yet, and when writing it is
     /// tried again.
     unsaved: Option<(Option<Order>, Moment)>,

@@ -12,7 +12,8 @@ use crate::sys::{clock, interpreter, message};
 
 impl Supervisor {
     pub(super) fn to_record(&self) -> Record {
-        Record { boot: self.boot, run: self.run, told: self.machine.told }
+        let told = self.machine.told;
+        Record { boot: self.boot, run: self.run, told, locked: told.is_some() && self.machine.locked }
     }
 
     /// Brings the record up to date, if it is not.

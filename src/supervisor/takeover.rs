@@ -65,9 +65,14 @@ impl Supervisor {
         self.report(written);
         self.run = record.and_then(|record| record.run);
         self.take_over_run(now, is_resumed);
+        let locked = record.is_some_and(|record| record.locked);
+        if locked {
+            // the lock says whether it still counts
+            (self.machine.told, self.machine.locked) = (told, true);
+        }
         self.look();
         // what was told may not have come into the lock; but who wants it started by now is newer
-        if let Some(told) = told {
+        if let Some(told) = told.filter(|_| !locked) {
             if !self.machine.order.is_some_and(Order::starts) {
                 self.step(Event::Told(told));
             }
