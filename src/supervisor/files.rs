@@ -14,7 +14,7 @@ use crate::service::status::Status;
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::owner::{Claim, Owner};
-use crate::sys::stamp::Stamp;
+use crate::sys::stamp::Content;
 
 /// The directory of a service, under our lock.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub struct Files {
 #[derive(Debug, Default)]
 struct Written {
     content: Option<Vec<u8>>,
-    stamp: Option<Stamp>,
+    /// As it was written; none if that has failed.
+    as_written: Option<Content>,
 }
 
 /// What came of taking over a service.
@@ -129,7 +130,7 @@ impl Files {
     /// What the system refused.
     pub fn write_status(&mut self, status: &Status) -> Result<(), Fault> {
         let content = status.to_string().into_bytes();
-        if self.status.stamp.is_some() && self.status.content.as_ref() == Some(&content) {
+        if self.status.as_written.is_some() && self.status.content.as_ref() == Some(&content) {
             return Ok(());
         }
         self.status.set(&self.dir, files::STATUS, Some(content))
@@ -189,12 +190,11 @@ impl Files {
 
 impl Written {
     fn set(&mut self, dir: &Dir, name: &str, content: Option<Vec<u8>>) -> Result<(), Fault> {
-        self.stamp = None;
+        self.as_written = None;
         self.content = content;
         match &self.content {
             Some(content) => {
-                dir.replace(name, content)?;
-                self.stamp = dir.stamp(name);
+                self.as_written = Some(dir.put(name, content)?);
                 Ok(())
             }
             None => dir.remove(name),
@@ -202,8 +202,8 @@ impl Written {
     }
 
     fn restore(&mut self, dir: &Dir, name: &str) -> Result<(), Fault> {
-        let there = dir.stamp(name);
-        if self.content.is_some() == there.is_some() && self.stamp == there {
+        let there = dir.holds(name);
+        if self.content.is_some() == there.is_some() && self.as_written == there {
             return Ok(());
         }
         let content = self.content.take();

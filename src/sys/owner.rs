@@ -73,7 +73,7 @@ impl Owner {
                 Ok(_) => {}
                 Err(Errno::EAGAIN | Errno::EACCES) => {
                     match ask(&fd).map_err(Fault::of("ask for the lock of", &path))? {
-                        Some(pid) if is_trusted(pid) => return Ok(Claim::Held(pid)),
+                        Some(pid) if is_trusted(pid, ours.st_uid) => return Ok(Claim::Held(pid)),
                         // somebody else has got hold of it while its mode was another
                         Some(_) => dir.remove(OWNER)?,
                         None => {}
@@ -123,6 +123,8 @@ impl Owner {
         }
         let record = read_record(&fd).map_err(Fault::of("read", &path))?;
         let holder = ask(&fd).map_err(Fault::of("ask for the lock of", &path))?;
+        // anybody may have got hold of a file whose mode was once another
+        let holder = holder.filter(|pid| is_trusted(*pid, stat.st_uid));
         Ok(holder.map_or(Holder::Nobody(record), |pid| Holder::Process(pid, record)))
     }
 
@@ -220,7 +222,7 @@ pub(super) fn read_record(fd: &OwnedFd) -> Result<Option<Record>, Errno> {
     Ok(Record::decode(&content[..n]))
 }
 
-/// Whether the process with the lock is one of ours, who alone can open the file.
-fn is_trusted(pid: i32) -> bool {
-    process::user_of(pid).is_none_or(|user| user == 0 || user == geteuid().as_raw())
+/// Whether the process with the lock is one of the `owner` of the file, who alone can open it, or of root.
+fn is_trusted(pid: i32, owner: u32) -> bool {
+    process::user_of(pid).is_none_or(|user| user == 0 || user == owner)
 }

@@ -63,6 +63,12 @@ impl TestBed {
         Self::of(is_root().then_some(USER))
     }
 
+    /// A bed for whoever runs the tests, and, if that is root, one for an ordinary user.
+    pub fn of_each_user() -> Vec<Self> {
+        let user = is_root().then(Self::unprivileged);
+        std::iter::once(Self::new()).chain(user).collect()
+    }
+
     fn of(user: Option<u32>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
