@@ -5,11 +5,11 @@ mod common;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::Command;
 use std::time::Instant;
 
+use common::mount::Mount;
 use common::services::SLEEPER;
-use common::{Signal, TestBed, is_alive, is_root, kill, millis, skip, stays, until};
+use common::{Signal, TestBed, is_alive, kill, millis, stays, until};
 use sysmgr::service::ended::Ended;
 use sysmgr::service::status::Phase;
 
@@ -295,23 +295,10 @@ fn a_service_that_crashes_while_the_service_directory_is_away_is_started_when_it
     bed.up_again("closed", pid);
 }
 
-fn mount_on(path: &std::path::Path) -> Option<Unmount> {
-    if !is_root() {
-        skip("only root may mount");
-        return None;
-    }
-    let options = ["-t", "tmpfs", "-o", "mode=755", "tmpfs"];
-    if !Command::new("mount").args(options).arg(path).output().is_ok_and(|it| it.status.success()) {
-        skip("tmpfs can't be mounted here");
-        return None;
-    }
-    Some(Unmount(path.to_owned()))
-}
-
 #[test]
 fn a_service_directory_that_is_unmounted_stops_nothing_and_goes_on_when_it_is_mounted_again() {
     let mut bed = TestBed::new();
-    let Some(mount) = mount_on(&bed.sysdir) else {
+    let Some(mount) = Mount::on(&bed.sysdir, "mode=755") else {
         return;
     };
     bed.service("a", SLEEPER);
@@ -321,7 +308,7 @@ fn a_service_directory_that_is_unmounted_stops_nothing_and_goes_on_when_it_is_mo
     assert!(!bed.sysdir.join("a").exists());
     stays("it runs on", millis(1600), || is_alive(pid) && bed.pid("a") == Some(pid));
     until("it is said", || bed.said(&[&bed.sysdir.display().to_string()]));
-    let _mount = mount_on(&bed.sysdir);
+    let _mount = Mount::on(&bed.sysdir, "mode=755");
     bed.service("a", SLEEPER);
     bed.service("b", SLEEPER);
     bed.up("b");
@@ -335,7 +322,7 @@ fn a_service_directory_that_another_is_mounted_over_stops_nothing() {
     bed.service("a", SLEEPER);
     bed.start();
     let pid = bed.asleep("a");
-    let Some(mount) = mount_on(&bed.sysdir) else {
+    let Some(mount) = Mount::on(&bed.sysdir, "mode=755") else {
         return;
     };
     // nobody tells of such a mount, so it is seen when somebody has it look
@@ -347,15 +334,6 @@ fn a_service_directory_that_another_is_mounted_over_stops_nothing() {
     bed.up("b");
     assert_eq!(bed.up("a"), pid);
     bed.stop();
-}
-
-/// A mount that ends with the test.
-struct Unmount(std::path::PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
 }
 
 #[test]

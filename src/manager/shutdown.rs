@@ -1,6 +1,6 @@
 //! The end of sysmgr: every service is stopped first.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::cli::Verbosity;
 use crate::depends::graph::Departure;
@@ -24,8 +24,8 @@ pub struct Shutdown {
     rounds: u32,
     /// Who may go when: a service before those that it has waited for.
     departure: Departure,
-    /// Those that were to be started once, and have not been.
-    once: BTreeSet<Name>,
+    /// What the lock said of those that could not be told by it: to be started once, or nothing.
+    unwritten: BTreeMap<Name, Option<Order>>,
 }
 
 impl Shutdown {
@@ -43,7 +43,7 @@ impl Shutdown {
         }
         let departure = services.graph().departure(names.into_iter().filter(|name| services.is_supervised(name)));
         let at = clock::now() + services.options.shutdown_timeout / 2;
-        let mut shutdown = Self { at, rounds: 0, departure, once: BTreeSet::new() };
+        let mut shutdown = Self { at, rounds: 0, departure, unwritten: BTreeMap::new() };
         for name in shutdown.departure.first() {
             shutdown.stop(services, &name);
         }
@@ -104,10 +104,13 @@ impl Shutdown {
                 services.rundir.remove_dir(name.as_os_str());
                 continue;
             }
-            if Name::new(&name).is_ok_and(|name| self.once.contains(&name)) {
-                // its supervisor has taken our signal for somebody's wish that it stays down
-                let _ = dir.replace_if(LOCK, |text| Order::parse(text) == Order::Stop, b"once\n");
-            }
+            // its supervisor has taken our signal for somebody's wish that it stays down
+            let is_ours = |text: &[u8]| matches!(Order::parse(text), Order::Stop | Order::Kill);
+            let _ = match Name::new(&name).ok().and_then(|name| self.unwritten.get(&name)) {
+                Some(Some(order)) => dir.replace_if(LOCK, is_ours, format!("{}\n", order.word()).as_bytes()),
+                Some(None) => dir.remove_if(LOCK, is_ours),
+                None => Ok(false),
+            };
             if matches!(read_order(&dir), Ok(None | Some(Order::Shutdown | Order::Gone))) {
                 remove_files(&dir, &files::OF_SERVICE);
                 services.rundir.remove_dir(name.as_os_str());
@@ -140,11 +143,11 @@ impl Shutdown {
                 let is_restart = |text: &[u8]| Order::parse(text) == Order::Restart;
                 matches!(dir.replace_if(LOCK, is_restart, content.as_bytes()), Ok(true))
             }
-            Ok(Some(Order::Once)) => {
-                self.once.insert(name.clone());
+            Ok(order @ (None | Some(Order::Once))) => {
+                self.unwritten.insert(name.clone(), order);
                 false
             }
-            Ok(Some(Order::Ran | Order::Hold) | None) | Err(_) => false,
+            Ok(Some(Order::Ran | Order::Hold)) | Err(_) => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! leaves nothing behind.
 #![allow(dead_code)] // each file of tests uses a part of it
 
+pub mod mount;
 pub mod process;
 pub mod programs;
 pub mod said;
@@ -61,6 +62,11 @@ impl TestBed {
     /// A bed whose sysmgr runs as an ordinary user, whoever runs the tests.
     pub fn unprivileged() -> Self {
         Self::of(is_root().then_some(USER))
+    }
+
+    /// A bed whose sysmgr runs as a user who has no other process.
+    pub fn lonely() -> Self {
+        Self::of(is_root().then(|| 100_000 + std::process::id() % 50_000))
     }
 
     /// A bed for whoever runs the tests, and, if that is root, one for an ordinary user.
