@@ -13,17 +13,10 @@ use sysmgr::cli::{self, Directories, Verbosity};
 use sysmgr::settings::{BUILT_IN, Settings, TIMES};
 use sysmgr::startup::{Dirs, Timings};
 
-/// The four tools with their executables.
-const TOOLS: [(&str, &str); 4] = [
-    ("sysmgr", env!("CARGO_BIN_EXE_sysmgr")),
-    ("runsyssv", env!("CARGO_BIN_EXE_runsyssv")),
-    ("svctl", env!("CARGO_BIN_EXE_svctl")),
-    ("sysmgr-depends", env!("CARGO_BIN_EXE_sysmgr-depends")),
-];
+const TOOLS: [&str; 4] = ["sysmgr", "runsyssv", "svctl", "sysmgr-depends"];
 
 fn run(tool: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let path = TOOLS.iter().find(|(name, _)| *name == tool).expect("one of the tools").1;
-    Command::new(path)
+    Command::new(programs::directory().join(tool))
         .args(arguments)
         .env_clear()
         .envs(variables.iter().copied())
@@ -72,7 +65,7 @@ fn the_help_fits_a_screen_and_shows_what_is_built_in() {
 
 #[test]
 fn help_and_version_go_to_standard_output_and_are_no_errors() {
-    for (tool, _) in TOOLS {
+    for tool in TOOLS {
         for flag in ["--help", "-h"] {
             let output = run(tool, &[flag], &[]);
             assert_eq!(output.status.code(), Some(0), "{tool} {flag}");
@@ -94,9 +87,9 @@ fn help_that_cannot_be_written_is_an_error() {
         programs::skip("no /dev/full");
         return;
     };
-    for (tool, path) in TOOLS {
+    for tool in TOOLS {
         let full = full.try_clone().expect("a descriptor");
-        let status = Command::new(path).arg("--help").stdout(full).stderr(Stdio::null()).status();
+        let status = Command::new(programs::directory().join(tool)).arg("--help").stdout(full).stderr(Stdio::null()).status();
         assert_eq!(status.expect("it can be executed").code(), Some(1), "{tool}");
     }
 }

@@ -355,10 +355,9 @@ fn base() -> PathBuf {
 
 /// The directory of the executables; one with copies where the ordinary user can't get at them.
 fn programs(base: &Path) -> PathBuf {
-    let built = Path::new(env!("CARGO_BIN_EXE_sysmgr"));
-    let directory = built.parent().expect("an executable is in a directory");
-    if !is_root() || is_open(directory) {
-        return directory.to_owned();
+    let directory = programs::directory();
+    if !is_root() || is_open(&directory) {
+        return directory;
     }
     let copies = base.join(format!("bin-{}", std::process::id()));
     if fs::create_dir(&copies).is_ok() {

@@ -2,6 +2,14 @@
 #![allow(dead_code)] // each file of tests uses a part of it
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The directory of the executables that are tested: those that were just built, or others, such as static ones or
+/// those of a package.
+pub fn directory() -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_sysmgr")).parent().expect("an executable is in a directory");
+    std::env::var_os("SYSMGR_TEST_BIN").map_or_else(|| built.to_owned(), PathBuf::from)
+}
 
 /// Says why a test did nothing. Not by `eprintln!`, of which the harness shows only what failed.
 pub fn skip(why: &str) {
