@@ -89,7 +89,8 @@ fn help_that_cannot_be_written_is_an_error() {
     };
     for tool in TOOLS {
         let full = full.try_clone().expect("a descriptor");
-        let status = Command::new(programs::directory().join(tool)).arg("--help").stdout(full).stderr(Stdio::null()).status();
+        let status =
+            Command::new(programs::directory().join(tool)).arg("--help").stdout(full).stderr(Stdio::null()).status();
         assert_eq!(status.expect("it can be executed").code(), Some(1), "{tool}");
     }
 }

@@ -100,7 +100,7 @@ fn all_pages_have_the_same_order_of_sections() {
 #[test]
 fn references_lead_to_pages_that_exist() {
     // Others' pages, which any system has, or the context says whose they are.
-    const OTHERS: [&str; 3] = ["init(8)", "signal(7)", "kqueue(2)"];
+    const OTHERS: [&str; 5] = ["init(8)", "signal(7)", "kqueue(2)", "procctl(2)", "sysctl(3)"];
     for name in PAGES {
         for word in text(&page(name)).split_whitespace() {
             let word = word.trim_matches(|c: char| ",.;:".contains(c));
