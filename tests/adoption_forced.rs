@@ -144,10 +144,10 @@ fn killed_at_each_signal_of_the_sweep() {
     let (pid, _) = parent(&scout.bed, "web");
     kill(pid, Signal::SIGKILL);
     scout.bed.up_again("web", pid);
-    let calls = calls(&scout.trace("web"));
-    assert!(calls.iter().any(|(.., line)| line.contains("kill(-") && line.contains("SIGKILL")), "{calls:?}");
+    let sweep = calls(&scout.trace("web"));
+    assert!(sweep.iter().any(|(.., line)| line.contains("kill(-") && line.contains("SIGKILL")), "{sweep:?}");
     let mut rig = Rigged::new(timeout(bed()));
-    let named = calls.into_iter().enumerate().map(|(index, (call, number, line))| {
+    let named = sweep.into_iter().enumerate().map(|(index, (call, number, line))| {
         let name = format!("at{index}");
         rig.rule(&name, 0, &killed_at(&call, number));
         (name, line)
@@ -159,10 +159,12 @@ fn killed_at_each_signal_of_the_sweep() {
     for (pid, _) in &parents {
         kill(*pid, Signal::SIGKILL);
     }
-    for ((name, line), (pid, deaf)) in named.iter().zip(parents) {
+    for (index, ((name, line), (pid, deaf))) in named.iter().zip(parents).enumerate() {
         bed.up_again(name, pid);
         assert!(!is_alive(deaf), "{line}");
-        assert!(rig.trace(name).contains("killed by SIGKILL"), "{line}");
+        // How often it asks whether something is left depends on how soon that ends: it may have been done before.
+        let trace = rig.trace(name);
+        assert!(trace.contains("killed by SIGKILL") || calls(&trace).len() <= index, "{line}");
     }
     assert_eq!(bed.logged("twice"), 0);
 }

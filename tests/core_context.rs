@@ -79,16 +79,16 @@ fn its_input_is_empty_and_nothing_else_is_open() {
     // descriptors that whoever started sysmgr forgot to close
     bed.start_by_shell("exec 5< /dev/zero 9< /dev/zero \"$@\"");
     let listed = || fs::read_to_string(bed.dir.join("fds")).unwrap_or_default();
-    until("it has listed them", || listed().lines().count() >= 5);
+    until("it has listed them", || listed().lines().count() >= 4);
     let open: Vec<_> = listed()
         .lines()
         .filter_map(|line| line.split_once(" -> "))
         .filter_map(|(left, target)| Some((left.rsplit(' ').next()?.to_owned(), target.to_owned())))
         .collect();
     assert!(open.contains(&("0".to_owned(), "/dev/null".to_owned())), "{open:?}");
-    // 1 is its own file, 3 the directory that ls reads
-    let numbers: Vec<&str> = open.iter().map(|(number, _)| number.as_str()).collect();
-    assert_eq!(numbers, ["0", "1", "2", "3"], "{open:?}");
+    // 1 is its own file, 3 the directory that ls reads, or has read
+    let numbers: Vec<&str> = open.iter().map(|(number, _)| number.as_str()).filter(|number| *number != "3").collect();
+    assert_eq!(numbers, ["0", "1", "2"], "{open:?}");
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn on_a_terminal(bed: &TestBed, script: &str) -> Option<(std::process::Child, Fi
     let shell: Vec<_> = std::iter::once(sysmgr.get_program()).chain(sysmgr.get_args()).map(ToOwned::to_owned).collect();
     sysmgr.stdin(Stdio::null());
     let mut command = bed.command("setsid");
-    command.arg("--ctty").args(shell);
+    command.arg("-c").args(shell);
     command.stdin(slave(&pty.slave)).stdout(slave(&pty.slave)).stderr(slave(&pty.slave));
     let Ok(child) = command.spawn() else {
         lacking("setsid");

@@ -208,7 +208,8 @@ mod tests {
         for name in [&b"a'b\"c $(id) `id` \\ !x*"[..], b"a\xff'b\\x41", b"tab\t~"] {
             let typed = typed(name).expect("a name");
             let script = format!("printf %s {typed}");
-            let said = std::process::Command::new("bash").args(["-c", &script]).output().expect("there is a bash");
+            // A package builder may have no bash.
+            let Ok(said) = std::process::Command::new("bash").args(["-c", &script]).output() else { return };
             assert_eq!(said.stdout, name, "{typed}");
         }
     }
