@@ -49,7 +49,11 @@ fn without_processes_it_says_so_once_and_goes_on_when_there_are_some() {
     assert!(said[0] == 1 && said[1] == 1 && said[2] <= 1, "each says it once: {:?}", bed.messages());
     limit(&bed, &[bed.sysmgr(), supervisor], "--nproc=1000:");
     bed.up_again("a", pid);
-    bed.up("b");
+    until("the other one is up", || {
+        // if its supervisor could be started by now, it has the limit that sysmgr had
+        bed.syspid("b").filter(|pid| is_alive(*pid)).inspect(|pid| limit(&bed, &[*pid], "--nproc=1000:"));
+        bed.phase("b") == Some(Phase::Up)
+    });
     assert_eq!(bed.syspid("a"), Some(supervisor));
 }
 
