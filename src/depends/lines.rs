@@ -129,6 +129,7 @@ pub fn write_depends(names: &[Name]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{Awaited, Name, Pid, Process, Waiter, read_depends, read_waiting, write_depends, write_waiting};
+    use crate::service::rubbish::variations;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -177,5 +178,17 @@ mod tests {
         let process = Process { pid: Pid::new(77).expect("valid"), start: 1 };
         let awaited = Awaited::Path(b"/x\n88 1 db".to_vec());
         assert_eq!(read_waiting(&write_waiting(&[Waiter { process, awaited }])).len(), 1);
+    }
+
+    #[test]
+    fn whatever_stands_there_is_read_as_what_can_be_written() {
+        let waiting = b"77 4242 db\n78 1 db/ready\n79 0 /run/a b\n-1 1 x\n";
+        variations(&[waiting, b"db\n a \n\xff\npid\n../x\n"], |content| {
+            let waiters = read_waiting(content);
+            assert_eq!(read_waiting(&write_waiting(&waiters)), waiters, "{content:?}");
+            assert!(waiters.iter().all(|waiter| waiter.process.pid.raw() >= 2), "{content:?}");
+            let names = read_depends(content);
+            assert_eq!(read_depends(&write_depends(&names)), names, "{content:?}");
+        });
     }
 }

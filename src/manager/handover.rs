@@ -78,10 +78,14 @@ mod tests {
     use crate::service::name::Name;
     use crate::service::pid::Pid;
     use crate::service::record::{BootId, Process, Record, Run};
+    use crate::service::rubbish::variations;
+
+    fn pid(raw: i32) -> Pid {
+        Pid::new(raw).expect("a number from a test")
+    }
 
     #[test]
     fn what_is_told_is_understood_and_what_is_cut_short_is_not() {
-        let pid = |raw| Pid::new(raw).expect("a number from a test");
         let run = Run { process: Process { pid: pid(7), start: 8 }, group: pid(9), session: 10 };
         let of = |name: &str, child, run| Told {
             name: Name::new(name.as_ref()).expect("a name from a test"),
@@ -101,5 +105,22 @@ mod tests {
             decode(&mut rest);
             assert_eq!(decode(&mut rest), None, "{end}");
         }
+    }
+
+    #[test]
+    fn whatever_is_told_is_understood_or_left() {
+        let mut content = Vec::new();
+        let run = Run { process: Process { pid: pid(7), start: 8 }, group: pid(9), session: 10 };
+        for (name, run) in [("a b", Some(run)), ("c", None)] {
+            let name = Name::new(name.as_ref()).expect("a name from a test");
+            let child = Some((pid(5), Moment(6)));
+            encode(&mut content, &Told { name, child, record: Record::of(BootId::UNKNOWN, run) });
+        }
+        variations(&[&content, b"-1 2 x\n", b"1 99999999999999999999 y\n"], |content| {
+            let mut rest = content;
+            while let Some(told) = decode(&mut rest) {
+                assert!(told.child.is_none_or(|(pid, _)| pid.raw() >= 2), "{content:?}");
+            }
+        });
     }
 }

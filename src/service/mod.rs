@@ -8,4 +8,6 @@ pub mod nearest;
 pub mod order;
 pub mod pid;
 pub mod record;
+#[cfg(test)]
+pub mod rubbish;
 pub mod status;

@@ -62,6 +62,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::Order;
+    use crate::service::rubbish::variations;
 
     #[test]
     fn each_word_is_read_back_and_rubbish_holds() {
@@ -73,5 +74,14 @@ mod tests {
         for rubbish in [&b"Stop"[..], b"stop stop", b" stop", b"\xff", b"stop\nkill\n", b"0"] {
             assert_eq!(Order::parse(rubbish), Hold);
         }
+    }
+
+    #[test]
+    fn whatever_stands_there_is_one_of_our_words_or_holds() {
+        variations(&[b"stop\n", b"kill\n", b"once", b"ran", b"restart\n", b"shutdown", b"gone\n", b""], |content| {
+            let order = Order::parse(content);
+            let word = content.strip_suffix(b"\n").unwrap_or(content);
+            assert!(order == Order::Hold || order.word().as_bytes() == word, "{content:?}");
+        });
     }
 }

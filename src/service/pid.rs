@@ -42,6 +42,7 @@ impl fmt::Display for Pid {
 #[cfg(test)]
 mod tests {
     use super::Pid;
+    use crate::service::rubbish::variations;
 
     #[test]
     fn what_is_not_a_process_of_its_own_is_none() {
@@ -50,5 +51,16 @@ mod tests {
         }
         assert_eq!(Pid::parse(b"2\n").map(Pid::raw), Some(2));
         assert_eq!(Pid::parse(b"4194304").map(Pid::raw), Some(4_194_304));
+    }
+
+    #[test]
+    fn whatever_stands_there_is_a_plain_number_from_2_or_nobody() {
+        variations(&[b"2\n", b"4194304\n", b"2147483647", b"-1\n", b"1\n", b"0\n"], |content| {
+            if let Some(pid) = Pid::parse(content) {
+                let digits = String::from_utf8_lossy(content);
+                let digits = digits.trim_end_matches('\n').trim_start_matches('0');
+                assert!(pid.raw() >= 2 && pid.to_string() == digits, "{content:?}");
+            }
+        });
     }
 }

@@ -156,6 +156,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::{BootId, LENGTH, Pid, Process, Record, Run, Told};
+    use crate::service::rubbish::variations;
 
     fn pid(raw: i32) -> Pid {
         Pid::new(raw).expect("a number from a test")
@@ -218,5 +219,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn whatever_stands_there_gives_a_whole_record_or_none() {
+        let (full, empty) = (sample().encode(), Record::of(BootId::UNKNOWN, None).encode());
+        variations(&[&full, &empty, b"sysmgr 2 - 0 0 0 0 -", b" -1 1 2 stop kill\n"], |content| {
+            let Some(record) = Record::decode(content) else { return };
+            assert_eq!(Record::decode(&record.encode()), Some(record), "{content:?}");
+            if let Some(run) = record.run {
+                assert!(run.process.pid.raw() >= 2 && run.group.raw() >= 2 && run.session >= 0, "{content:?}");
+            }
+        });
     }
 }

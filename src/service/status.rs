@@ -197,6 +197,7 @@ fn unquote(quoted: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Ended, Moment, Phase, Pid, Status};
+    use crate::service::rubbish::variations;
 
     fn full() -> Status {
         Status {
@@ -249,5 +250,17 @@ mod tests {
         let said = String::from_utf8_lossy(&shell.stdout);
         assert_eq!(said, "a'b $(touch /nonexistent/x) `false`|it's $(x) `y` \"z\"|backoff");
         assert!(shell.stderr.is_empty());
+    }
+
+    #[test]
+    fn whatever_stands_there_gives_a_whole_status_or_none() {
+        let (full, least) = (full().to_string(), Status::new(Phase::Up, 1, Moment(2), String::new()).to_string());
+        variations(&[full.as_bytes(), least.as_bytes(), b"reason='a'\\''b'\nlast_exit='signal 9'\n"], |content| {
+            let Some(status) = Status::decode(content) else { return };
+            let written = status.to_string();
+            let read = Status::decode(written.as_bytes()).expect("what we write we can read");
+            assert_eq!(read.to_string(), written, "{content:?}");
+            assert!(status.pid.is_none_or(|pid| pid.raw() >= 2), "{content:?}");
+        });
     }
 }

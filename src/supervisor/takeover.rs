@@ -168,10 +168,41 @@ impl Resume {
     }
 
     pub(super) fn parse(word: &OsStr) -> Option<Self> {
-        let (lock, status) = word.to_str()?.split_once('\n')?;
-        let lock = context::inherited(lock.parse().ok()?)?;
-        let line = status.lines().find_map(|line| line.strip_prefix(RECORD)?.strip_suffix('\''));
-        let record = line.and_then(|line| Record::decode(format!("{line}\n").as_bytes()));
-        Some(Self { lock, status: Status::decode(status.as_bytes()), record })
+        let (lock, status, record) = read(word.to_str()?)?;
+        Some(Self { lock: context::inherited(lock)?, status, record })
+    }
+}
+
+/// The number of a descriptor, and what is told beside it.
+fn read(word: &str) -> Option<(i32, Option<Status>, Option<Record>)> {
+    let (lock, status) = word.split_once('\n')?;
+    let line = status.lines().find_map(|line| line.strip_prefix(RECORD)?.strip_suffix('\''));
+    let record = line.and_then(|line| Record::decode(format!("{line}\n").as_bytes()));
+    Some((lock.parse().ok()?, Status::decode(status.as_bytes()), record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moment, Phase, Pid, Record, Resume, Status, Told, read};
+    use crate::service::record::{BootId, Process, Run};
+    use crate::service::rubbish::variations;
+
+    #[test]
+    fn what_is_told_is_understood_and_rubbish_is_not() {
+        let pid = |raw| Pid::new(raw).expect("a number from a test");
+        let mut status = Status::new(Phase::Up, 1, Moment(2), "3fa1-x".to_owned());
+        status.pid = Some(pid(7));
+        status.reason = Some("it's\nrecord='x'".to_owned());
+        let run = Run { process: Process { pid: pid(7), start: 8 }, group: pid(9), session: 10 };
+        let record = Record { told: Some(Told::Kill), ..Record::of(BootId::UNKNOWN, Some(run)) };
+        let word = Resume::write(5, &status, &record);
+        let (lock, status, told) = read(&word).expect("it is whole");
+        assert_eq!((lock, status.and_then(|status| status.pid), told), (5, Some(pid(7)), Some(record)));
+        variations(&[word.as_bytes(), b"5\n", b"-1\nrecord='sysmgr 1 - 1 1 1 1 -'\n"], |content| {
+            let told = std::str::from_utf8(content).ok().and_then(read);
+            if let Some((_, _, Some(record))) = told {
+                assert_eq!(Record::decode(&record.encode()), Some(record), "{content:?}");
+            }
+        });
     }
 }
