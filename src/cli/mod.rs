@@ -10,6 +10,7 @@ pub mod svctl;
 pub mod sysmgr;
 
 use crate::settings::Settings;
+use clap::error::ContextKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -41,7 +42,9 @@ pub enum Verbosity {
 
 /// Prints what clap has to say, help or an error, and returns the exit code.
 #[must_use]
-pub fn answer(tool: &str, error: &clap::Error) -> u8 {
+pub fn answer(tool: &str, mut error: clap::Error) -> u8 {
+    // that an option could be meant as an operand helps nobody; which option is near is kept
+    error.remove(ContextKind::Suggested);
     let text = error.render().to_string();
     if error.use_stderr() {
         let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -62,7 +65,7 @@ fn tool(name: &'static str, about: &'static str) -> Command {
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .help_template("{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
+        .help_template("{about}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
         .arg(help())
         .arg(
             Arg::new("version")

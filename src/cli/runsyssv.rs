@@ -35,12 +35,9 @@ pub fn command(settings: &Settings) -> Command {
   CONT                        forget failures; try now if it waits to restart
   ALRM                        look at the files of the service again
   USR2                        execute itself anew, as after an upgrade
-
 Examples:
   runsyssv sshd                               one service, without sysmgr
   runsyssv --sysdir . --rundir /tmp/try sshd  try a script out
-
-sysmgr starts one for each service; there is seldom a need to do it by hand.
 SYSDIR and RUNDIR name the directories where no option does. See runsyssv(1).",
         )
 }

@@ -67,28 +67,28 @@ pub const GROUPS: [(&str, &[Entry]); 3] = [
     (
         "Change services, and wait until it is done",
         &[
-            entry(Operation::Start, "start", Some("up"), Operands::Some, "Take the lock away, start it now"),
-            entry(Operation::Stop, "stop", Some("down"), Operands::Some, "End it with SIGTERM, keep it down"),
-            entry(Operation::Restart, "restart", None, Operands::Some, "Stop, then start, from any state"),
-            entry(Operation::TryRestart, "try-restart", None, Operands::Some, "Restart it only if it is up"),
-            entry(Operation::Kill, "kill", None, Operands::Some, "End it with SIGKILL, keep it down"),
-            entry(Operation::Once, "once", None, Operands::Some, "Start it, but never restart it"),
+            entry(Operation::Start, "start", Some("up"), Operands::Some, "Start it, keep it up"),
+            entry(Operation::Stop, "stop", Some("down"), Operands::Some, "Stop it, keep it down"),
+            entry(Operation::Restart, "restart", None, Operands::Some, "Stop it, then start it"),
+            entry(Operation::TryRestart, "try-restart", None, Operands::Some, "Restart it if it is up"),
+            entry(Operation::Kill, "kill", None, Operands::Some, "Stop it with SIGKILL"),
+            entry(Operation::Once, "once", None, Operands::Some, "Start it for one run"),
         ],
     ),
     (
         "Send signals to their main processes",
         &[
-            entry(Operation::Reload, "reload", None, Operands::Some, "Send SIGHUP"),
-            entry(Operation::Signal, "signal", None, Operands::Signal, "Send SIG, a name or number"),
+            entry(Operation::Reload, "reload", None, Operands::Some, "Send it SIGHUP"),
+            entry(Operation::Signal, "signal", None, Operands::Signal, "Send it SIG, as in USR1"),
         ],
     ),
     (
         "Ask",
         &[
-            entry(Operation::Status, "status", Some("stat"), Operands::Any, "Say how services are (default: all)"),
-            entry(Operation::Why, "why", None, Operands::Some, "Follow the reasons for how it is"),
+            entry(Operation::Status, "status", Some("stat"), Operands::Any, "Say how they are"),
+            entry(Operation::Why, "why", None, Operands::Some, "Say why it is as it is"),
             entry(Operation::Pid, "pid", None, Operands::Some, "Print its process id"),
-            entry(Operation::Deps, "deps", None, Operands::Any, "Draw what waits for what (default: all)"),
+            entry(Operation::Deps, "deps", None, Operands::Any, "Draw who waits for whom"),
         ],
     ),
 ];
@@ -109,6 +109,11 @@ impl Entry {
     pub fn usage(&self) -> String {
         let alias = self.alias.map(|alias| format!(", {alias}")).unwrap_or_default();
         format!("{}{alias} {}", self.name, self.operand_usage())
+    }
+
+    /// The name, its other one, and a signal.
+    fn names(&self) -> String {
+        self.usage().replace(" [SERVICE]...", "").replace(" SERVICE...", "")
     }
 
     /// What follows the name, as in `SERVICE...`.
@@ -157,35 +162,24 @@ pub struct Request {
     pub watch: bool,
 }
 
+/// The end of the help.
+const END: &str = "Exit status: 0 done, or all up; 1 something is down or failed; 2 wrong usage;
+3 no such service; 4 not in time; 5 not permitted; 6 sysmgr is not running.
+Examples:  svctl    svctl restart web db    svctl stop -f web    svctl why web
+";
+
 /// The definition.
 #[must_use]
 pub fn command(settings: &Settings) -> Command {
+    let options = [wait(settings), force(), quiet(), json(), watch(), sysdir(settings), rundir(settings)];
     let base = tool("svctl", "Starts and stops the services that sysmgr keeps, and says how they are.")
         .override_usage("svctl [OPTION]... [OPERATION [SERVICE]...]")
         .subcommand_value_name("OPERATION")
         .subcommand_help_heading("Operations")
         .disable_help_subcommand(true)
         .infer_subcommands(false)
-        .help_template(format!(
-            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}\n",
-            operations()
-        ))
-        .arg(wait(settings))
-        .arg(force())
-        .arg(quiet())
-        .arg(json())
-        .arg(watch())
-        .arg(sysdir(settings))
-        .arg(rundir(settings))
-        .after_help(
-            "Exit status: 0 done, or all up; 1 something is down or failed; 2 wrong usage;
-3 no such service; 4 not in time; 5 not permitted; 6 sysmgr is not running.
-
-Examples:
-  svctl restart nginx    and return when the new process runs
-  svctl stop -f a b      side by side, and kill what does not end in time
-  svctl why web          what keeps it from being up",
-        );
+        .help_template(format!("{{about}}\n{{usage-heading}} {{usage}}\n\n{}{}{END}", operations(), listed(&options)))
+        .args(options);
     GROUPS.iter().flat_map(|group| group.1).fold(base, |command, entry| command.subcommand(operation(entry, settings)))
 }
 
@@ -217,6 +211,7 @@ fn operation(entry: &'static Entry, settings: &Settings) -> Command {
         Operands::Signal => command
             .arg(
                 Arg::new("signal")
+                    .display_order(0)
                     .value_name("SIG")
                     .value_hint(ValueHint::Other)
                     .value_parser(clap::value_parser!(OsString))
@@ -228,17 +223,31 @@ fn operation(entry: &'static Entry, settings: &Settings) -> Command {
     }
 }
 
-/// The operations as the help lists them, in their groups, which clap has not.
+/// The operations as the help lists them, in their groups, two on a line.
 fn operations() -> String {
     let mut text = String::new();
     for (title, entries) in &GROUPS {
         let _ = writeln!(text, "{title}:");
-        for entry in *entries {
-            let _ = writeln!(text, "  {:<26}  {}", entry.usage(), entry.about);
+        for pair in entries.chunks(2) {
+            let line: String =
+                pair.iter().map(|entry| format!("  {:<12}  {:<23}", entry.names(), entry.about)).collect();
+            let _ = writeln!(text, "{}", line.trim_end());
         }
-        text.push('\n');
     }
     text
+}
+
+/// The options as the help lists them: one on a line, but for those that every tool has.
+fn listed(options: &[Arg]) -> String {
+    let mut text = String::from("Options:\n");
+    for option in options {
+        let short = option.get_short().map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+        let value = option.get_value_names().map_or_else(String::new, |names| format!(" <{}>", names[0]));
+        let name = format!("{short}--{}{value}", option.get_long().unwrap_or_default());
+        let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "  {name:<20}  {help}");
+    }
+    text + "  -h, --help            Print this help; -V, --version: the version\n"
 }
 
 fn wait(settings: &Settings) -> Arg {
@@ -289,38 +298,60 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, settings: &Settings)
         json: given("json"),
         watch: given("watch"),
     };
-    let misplaced = [
-        (request.force && operation != Operation::Stop, "--force goes with stop only"),
-        (request.json && operation != Operation::Status, "--json goes with status only"),
-        (request.watch && operation != Operation::Status, "--watch goes with status only"),
-        (request.wait.is_some() && !operation.changes(), "--wait goes only with the operations that change services"),
+    let goes = [
+        !request.force || operation == Operation::Stop,
+        !request.json || operation == Operation::Status,
+        !request.watch || operation == Operation::Status,
+        request.wait.is_none() || operation.changes(),
     ];
-    match misplaced.into_iter().find(|(wrong, _)| *wrong) {
-        Some((_, words)) => Err(command.error(ErrorKind::ArgumentConflict, words)),
+    match goes.iter().zip(PLACES).find(|(goes, _)| !**goes) {
+        Some((_, place)) => Err(command.error(ErrorKind::ArgumentConflict, place.2)),
         None => Ok(request),
     }
 }
+
+/// Options that go with some operations only, and with which.
+const PLACES: [(&str, &str, &str); 4] = [
+    ("--force", "-f", "--force goes with stop only"),
+    ("--json", "", "--json goes with status only"),
+    ("--watch", "", "--watch goes with status only"),
+    ("--wait", "-w", "--wait goes only with the operations that change services"),
+];
 
 fn by_name(name: &str) -> Option<Operation> {
     GROUPS.iter().flat_map(|group| group.1).find(|entry| entry.name == name).map(|entry| entry.operation)
 }
 
-/// What clap calls a subcommand is an operation here.
+/// What is wrong, in our words: what clap calls a subcommand is an operation here.
 fn explain(command: &mut Command, error: clap::Error) -> clap::Error {
-    if error.kind() != ErrorKind::InvalidSubcommand {
-        return error;
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let given = context(ContextKind::InvalidArg);
+            match PLACES.iter().find(|place| given == place.0 || given == place.1) {
+                Some(place) => command.error(ErrorKind::ArgumentConflict, place.2),
+                None => error,
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            let given = context(ContextKind::InvalidSubcommand);
+            let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
+                _ if by_name(&given.to_lowercase()).is_some() => vec![format!("'{}'", given.to_lowercase())],
+                // the nearest comes last
+                Some(ContextValue::Strings(names)) => {
+                    names.iter().rev().take(2).map(|name| format!("'{name}'")).collect()
+                }
+                Some(ContextValue::String(name)) => vec![format!("'{name}'")],
+                _ => Vec::new(),
+            };
+            let advice = if near.is_empty() {
+                let all: Vec<&str> = GROUPS.iter().flat_map(|group| group.1).map(|entry| entry.name).collect();
+                format!("it comes before the services, as in 'svctl status NAME', and is one of {}", all.join(", "))
+            } else {
+                format!("did you mean {}?", near.join(" or "))
+            };
+            command.error(ErrorKind::InvalidSubcommand, format!("there is no operation '{given}'; {advice}"))
+        }
+        _ => error,
     }
-    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string).unwrap_or_default();
-    let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
-        // the nearest comes last
-        Some(ContextValue::Strings(names)) => names.iter().rev().take(2).map(|name| format!("'{name}'")).collect(),
-        Some(ContextValue::String(name)) => vec![format!("'{name}'")],
-        _ => Vec::new(),
-    };
-    let advice = if near.is_empty() {
-        String::from("the operation comes before the services, as in 'svctl status NAME'")
-    } else {
-        format!("did you mean {}?", near.join(" or "))
-    };
-    command.error(ErrorKind::InvalidSubcommand, format!("there is no operation '{given}'; {advice}"))
 }

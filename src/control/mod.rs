@@ -42,7 +42,7 @@ pub fn main() -> u8 {
 /// What the arguments and the environment ask for; or the exit code, when there is nothing to do.
 fn request() -> Result<(Request, Scene), u8> {
     let variable = |name: &str| std::env::var_os(name);
-    let request = parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("svctl", &error))?;
+    let request = parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("svctl", error))?;
     let refuse = |error: crate::startup::Error| {
         complain(&error.to_string());
         error.exit_code()
@@ -85,8 +85,13 @@ fn signal_of(request: &Request) -> Result<i32, u8> {
     let given = request.signal.clone().unwrap_or_default();
     given.to_str().and_then(signals::by_name).ok_or_else(|| {
         use std::os::unix::ffi::OsStrExt;
-        let shown = Printable(given.as_bytes());
-        complain(&format!("there is no signal '{shown}'; it is a name or a number, as in HUP, SIGHUP or 1"));
+        let shown = Printable(given.as_bytes()).to_string();
+        let meant = shown.to_uppercase().trim_start_matches("SIG").to_owned();
+        let advice = nearest::nearest(&meant, &signals::names()).map_or_else(
+            || "it is a name or a number, as in HUP, SIGHUP or 1".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        complain(&format!("there is no signal '{shown}'; {advice}"));
         USAGE
     })
 }

@@ -53,7 +53,7 @@ pub fn main() -> u8 {
 fn options() -> Result<Options, u8> {
     let variable = |name: &str| std::env::var_os(name);
     let request =
-        cli::depends::parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("sysmgr-depends", &error))?;
+        cli::depends::parse(program::arguments(), &BUILT_IN).map_err(|error| cli::answer("sysmgr-depends", error))?;
     let refuse = |error: crate::startup::Error| {
         complain(&error.to_string());
         error.exit_code()

@@ -155,3 +155,10 @@ pub fn by_name(name: &str) -> Option<i32> {
     let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
     nix::sys::signal::Signal::from_str(&full).ok().map(|signal| signal as i32)
 }
+
+/// The names of all signals that have one, without `SIG`.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let all = nix::sys::signal::Signal::iterator();
+    all.map(|signal| signal.as_str().trim_start_matches("SIG").to_owned()).collect()
+}
