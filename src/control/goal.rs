@@ -37,6 +37,8 @@ pub struct Seen {
     pub main: Option<Process>,
     /// What its lock says.
     pub order: Option<Order>,
+    /// The interpreter that its file names, if that is not there and it could not be executed.
+    pub interpreter: Option<String>,
     /// Why its entry can't be a service, looked up when it has no process.
     pub refusal: Option<String>,
 }
@@ -86,7 +88,7 @@ fn up(seen: &Seen, told: Moment, old: Option<Process>) -> Verdict {
     let phase = seen.status.as_ref().map(|status| status.phase);
     match (&seen.status, seen.main, &seen.refusal) {
         (Some(_), Some(main), _) if phase == Some(Phase::Up) && Some(main) != old => Verdict::Done,
-        (Some(status), _, _) if status.phase == Phase::Backoff && began(status) >= told => failed(&ended(status)),
+        (Some(status), _, _) if status.phase == Phase::Backoff && began(status) >= told => failed(&ended(status, seen)),
         // the status may be of before its file was mended: the file itself tells
         (_, None, Some(reason)) => failed(reason),
         _ => unmanaged(seen),
@@ -101,7 +103,7 @@ fn ran(seen: &Seen, told: Moment) -> Verdict {
         },
         Some(Order::Ran) => match &seen.status {
             Some(status) if status.phase == Phase::Starting => Verdict::NotYet,
-            Some(status) if status.since_ms >= told && could_not_run(status) => failed(&ended(status)),
+            Some(status) if status.since_ms >= told && could_not_run(status) => failed(&ended(status, seen)),
             _ => Verdict::Done,
         },
         None => failed("somebody has removed its lock meanwhile, so that it is kept up"),
@@ -128,9 +130,10 @@ fn unmanaged(seen: &Seen) -> Verdict {
     }
 }
 
-fn ended(status: &Status) -> String {
-    let ended = status.last_exit.map_or_else(|| "has ended".to_owned(), Ended::in_words);
-    format!("it was started, and {ended}")
+fn ended(status: &Status, seen: &Seen) -> String {
+    let interpreter = seen.interpreter.as_deref();
+    let ended = status.last_exit.map_or_else(|| "has ended".to_owned(), |last| last.in_words_with(interpreter));
+    format!("it was started, but {ended}")
 }
 
 fn failed(why: &str) -> Verdict {
@@ -156,6 +159,7 @@ mod tests {
             status: Some(Status::new(phase, 0, Moment(since), String::new())),
             main: (phase == Phase::Up).then(|| process(50)),
             order: None,
+            interpreter: None,
             refusal: None,
         }
     }

@@ -39,7 +39,7 @@ pub fn watch(scene: &mut Scene, names: Option<&[Name]>, request: &Request) {
         let managed = scene.is_managed();
         let views: Vec<View> = chosen.iter().map(|name| scene.view(name, managed)).collect();
         let form = Form::of(request);
-        if shown.show(form, scene, &views, managed).is_err() {
+        if shown.show(form, scene, &views).is_err() {
             return;
         }
         let limit = matches!(form, Form::Table(_)).then_some(SECOND);
@@ -64,9 +64,9 @@ struct Shown {
 }
 
 impl Shown {
-    fn show(&mut self, form: Form, scene: &Scene, views: &[View], managed: bool) -> std::io::Result<()> {
+    fn show(&mut self, form: Form, scene: &Scene, views: &[View]) -> std::io::Result<()> {
         let text = match form {
-            Form::Table(_) => self.screen(&form.show(scene, views), managed),
+            Form::Table(_) => self.screen(&form.show(scene, views), scene.ailing()),
             Form::Lines | Form::Json(_) => {
                 let changed: Vec<View> = views.iter().filter(|view| self.is_new(view)).cloned().collect();
                 match form {
@@ -94,17 +94,14 @@ impl Shown {
         self.lines.insert(view.name.clone(), line.clone()) != Some(line)
     }
 
-    /// The table, from the upper left corner on, as much as fits.
-    fn screen(&self, table: &str, managed: bool) -> String {
+    /// The table, from the upper left corner on, as much as fits. No line is broken meanwhile.
+    fn screen(&self, table: &str, ailing: Option<String>) -> String {
         let rows = terminal::size().map_or(24, |(_, rows)| rows);
-        let mut lines: Vec<&str> = table.lines().collect();
-        if !managed {
-            lines.insert(0, "sysmgr is not running");
-        }
+        let mut lines: Vec<&str> = ailing.iter().map(String::as_str).chain(table.lines()).collect();
         let more = lines.len().saturating_sub(rows.max(2) - 1);
         let more = if more == 0 { 0 } else { more + 1 };
         lines.truncate(lines.len() - more);
-        let mut text = String::from(if self.begun { "\x1b[H" } else { "\x1b[2J\x1b[H" });
+        let mut text = String::from(if self.begun { "\x1b[?7l\x1b[H" } else { "\x1b[?7l\x1b[2J\x1b[H" });
         for line in lines {
             text.push_str(line);
             text.push_str("\x1b[K\n");
@@ -112,6 +109,6 @@ impl Shown {
         if more > 0 {
             let _ = writeln!(text, "({more} more lines)\x1b[K");
         }
-        text + "\x1b[J"
+        text + "\x1b[J\x1b[?7h"
     }
 }

@@ -71,7 +71,8 @@ fn run(request: &Request, scene: &mut Scene) -> Result<u8, u8> {
         (_, Some(signal)) => operate::signal(scene, &chosen, signal),
         (Operation::Status, _) => show::status(scene, &chosen, all, request),
         (Operation::Pid, _) => show::pids(scene, &chosen, request.quiet),
-        (Operation::Why, _) => show::why(scene, &chosen),
+        (Operation::Why, _) => show::why(scene, &chosen, request.quiet),
+        (Operation::Deps, _) if request.quiet => Vec::new(),
         (Operation::Deps, _) => show::deps(scene, &chosen, all),
         (operation, _) => {
             let wait = request.wait.unwrap_or(scene.timings.stop_timeout);
@@ -98,12 +99,12 @@ fn signal_of(request: &Request) -> Result<i32, u8> {
 
 /// The services that are meant: each once, in the order given; all if none is. What is none is said.
 fn names(scene: &Scene, given: &[OsString], outcomes: &mut Vec<Outcome>) -> Vec<Name> {
-    let mut all: Option<BTreeSet<Name>> = None;
+    let mut all = None;
     if given.is_empty() {
         let (names, listed) = scene.names();
         if let Err(fault) = listed {
             complain(&fault.to_string());
-            outcomes.push(Outcome::Failed);
+            outcomes.push(operate::outcome_of(fault.errno));
         }
         return names.into_iter().collect();
     }
@@ -116,11 +117,16 @@ fn names(scene: &Scene, given: &[OsString], outcomes: &mut Vec<Outcome>) -> Vec<
                 complain(&format!("'{}': {error}", Printable(operand.as_bytes())));
                 outcomes.push(Outcome::Unknown);
             }
-            Ok(name) if !scene.exists(&name) => {
-                let all = all.get_or_insert_with(|| scene.names().0);
-                complain_of(&name, &unknown(&name, all));
-                outcomes.push(Outcome::Unknown);
-            }
+            Ok(name) if !scene.exists(&name) => match all.get_or_insert_with(|| scene.names()) {
+                (_, Err(fault)) => {
+                    complain_of(&name, fault);
+                    outcomes.push(operate::outcome_of(fault.errno));
+                }
+                (all, Ok(())) => {
+                    complain_of(&name, &unknown(&name, all));
+                    outcomes.push(Outcome::Unknown);
+                }
+            },
             Ok(name) => {
                 if seen.insert(name.clone()) {
                     names.push(name);

@@ -54,12 +54,25 @@ enum Cease {
     Done,
     /// It can't be done.
     No(Outcome, String),
+    /// The system refuses it.
+    Fault(Fault),
 }
 
 impl From<Fault> for Cease {
     fn from(fault: Fault) -> Self {
-        Self::No(outcome_of(fault.errno), fault.to_string())
+        Self::Fault(fault)
     }
+}
+
+/// Says what the system refused, and to whom it would not.
+fn refused(scene: &Scene, name: &Name, fault: &Fault) -> Outcome {
+    let outcome = outcome_of(fault.errno);
+    match scene.keeper().filter(|_| outcome == Outcome::Forbidden) {
+        Some(0) => complain_of(name, &"not permitted; only root may do that"),
+        Some(user) => complain_of(name, &format!("not permitted; only root and user {user} may do that")),
+        None => complain_of(name, fault),
+    }
+    outcome
 }
 
 /// Does it; gives what came of each service.
@@ -77,6 +90,7 @@ pub fn operate(scene: &mut Scene, names: &[&Name], wish: &Wish) -> Vec<Outcome> 
                 complain_of(name, &why);
                 outcomes.push(outcome);
             }
+            Err(Cease::Fault(fault)) => outcomes.push(refused(scene, name, &fault)),
         }
     }
     let mut left = false;
@@ -85,10 +99,7 @@ pub fn operate(scene: &mut Scene, names: &[&Name], wish: &Wish) -> Vec<Outcome> 
         let nudged = nudge(scene, task.name, &task.service, task.goal, managed);
         match nudged {
             Ok(reached) => left |= !reached,
-            Err(fault) => {
-                complain_of(task.name, &fault);
-                task.outcome = Some(outcome_of(fault.errno));
-            }
+            Err(fault) => task.outcome = Some(refused(scene, task.name, &fault)),
         }
     }
     if left && managed {
@@ -117,7 +128,7 @@ fn order(scene: &Scene, name: &Name, operation: Operation, managed: bool) -> Res
             return Err(Cease::Done);
         }
         if !managed && !seen.supervised {
-            return Err(Cease::No(Outcome::Unmanaged, "sysmgr is not running; nothing was changed".to_owned()));
+            return Err(Cease::No(Outcome::Unmanaged, scene.unmanaged() + "; nothing was changed"));
         }
         match scene.place(name).0 {
             Place::Missing => {
@@ -190,8 +201,7 @@ fn kill_the_late(scene: &Scene, tasks: &mut [Task], managed: bool) {
             .write(scene, Order::Kill)
             .and_then(|()| nudge(scene, task.name, &task.service, task.goal, managed));
         if let Err(fault) = killed {
-            complain_of(task.name, &fault);
-            task.outcome = Some(outcome_of(fault.errno));
+            task.outcome = Some(refused(scene, task.name, &fault));
         }
     }
 }
@@ -202,13 +212,14 @@ fn too_late(scene: &Scene, task: &Task, wish: &Wish) -> Outcome {
         return Outcome::Done;
     }
     let time = short(wish.wait);
+    let ailing = scene.ailing_for(task.name).map_or_else(String::new, |ailing| format!("; {ailing}"));
     let what = match task.goal {
-        Goal::Gone if wish.force => format!("not gone {time} after SIGKILL; it is still awaited"),
-        Goal::Gone => format!("not down after {time}; it goes on stopping ('svctl stop -f' kills)"),
+        Goal::Gone if wish.force => format!("not gone {time} after SIGKILL; it is still awaited{ailing}"),
+        Goal::Gone => format!("not down after {time}; it goes on stopping ('svctl stop -f' kills){ailing}"),
         Goal::Up | Goal::UpAnew(_) | Goal::Ran => {
             let view = scene.view(task.name, scene.is_managed());
             let state = view.state().map_or_else(String::new, |state| format!(": {state}"));
-            format!("not up after {time}{state}; its order stands")
+            format!("not up after {time}{state}; its order stands{ailing}")
         }
     };
     complain_of(task.name, &what);
@@ -263,8 +274,7 @@ fn look(scene: &Scene, task: &mut Task) {
     let seen = match task.service.look(scene) {
         Ok(seen) => seen,
         Err(fault) => {
-            complain_of(task.name, &fault);
-            task.outcome = Some(outcome_of(fault.errno));
+            task.outcome = Some(refused(scene, task.name, &fault));
             return;
         }
     };
@@ -286,15 +296,13 @@ pub fn signal(scene: &Scene, names: &[&Name], signal: i32) -> Vec<Outcome> {
             complain_of(name, &"it has no process");
             Outcome::Failed
         }
-        Err(fault) => {
-            complain_of(name, &fault);
-            outcome_of(fault.errno)
-        }
+        Err(fault) => refused(scene, name, &fault),
     };
     names.iter().map(one).collect()
 }
 
-fn outcome_of(errno: Errno) -> Outcome {
+/// What a refusal of the system comes to.
+pub fn outcome_of(errno: Errno) -> Outcome {
     match errno {
         Errno::EACCES | Errno::EPERM => Outcome::Forbidden,
         _ => Outcome::Failed,

@@ -14,6 +14,9 @@ use crate::service::status::{Phase, Status};
 /// What is said of a service whose file was changed after it was started.
 pub const STALE: &str = "its file is newer than the process";
 
+/// What is said of a service that is.
+pub const SUSPENDED: &str = "suspended";
+
 /// Where the service stands in the service directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -32,6 +35,8 @@ pub struct Main {
     pub process: Process,
     /// How long it has lived.
     pub age: Duration,
+    /// Whether it is suspended, as by SIGSTOP.
+    pub suspended: bool,
 }
 
 /// All that is known of a service at one moment.
@@ -49,6 +54,12 @@ pub struct View {
     pub order: Option<Order>,
     /// What its living waiters wait for.
     pub waits: Vec<Awaited>,
+    /// Those that it waits for, or of one that fails: has waited for, which are not up, and how they are.
+    pub lacks: Vec<(Name, &'static str)>,
+    /// Of one that fails: those that would wait for each other, itself first.
+    pub circle: Vec<Name>,
+    /// Of one that fails: where its standard error goes, if that is known.
+    pub errors: Option<String>,
     /// Whether its file was changed after the process was started.
     pub stale: bool,
     /// Whether its runsyssv lives.
@@ -107,6 +118,17 @@ impl Condition {
             Self::Down => "down",
             Self::Lost => "lost",
             Self::New => "new",
+        }
+    }
+
+    /// The same for people, where another service is meant.
+    #[must_use]
+    pub const fn plain(self) -> &'static str {
+        match self {
+            Self::Backoff => "failing",
+            Self::Lost => "gone",
+            Self::New => "not started",
+            _ => self.word(),
         }
     }
 }
@@ -192,7 +214,7 @@ impl View {
                 self.since(told)
             }
             Condition::Starting => "starting".to_owned(),
-            Condition::Waiting => format!("waits for {}", self.awaited()),
+            Condition::Waiting => format!("waits for {}", self.awaited(true)),
             Condition::Clearing => "has ended, and what it left behind is being ended".to_owned(),
             Condition::Backoff => self.backoff(),
             Condition::Refused => format!("refused: {}", self.refusal()),
@@ -205,10 +227,14 @@ impl View {
         })
     }
 
-    /// What it waits for.
+    /// What it waits for, and if wanted, how that is.
     #[must_use]
-    pub fn awaited(&self) -> String {
-        list(&self.waits.iter().map(ToString::to_string).collect::<Vec<_>>())
+    pub fn awaited(&self, with_states: bool) -> String {
+        let one = |awaited: &Awaited| {
+            let state = self.lacks.iter().find(|(name, _)| with_states && awaited.service() == Some(name));
+            state.map_or_else(|| awaited.to_string(), |(_, state)| format!("{awaited} ({state})"))
+        };
+        list(&self.waits.iter().map(one).collect::<Vec<_>>())
     }
 
     /// Why its file can't be a service.
@@ -286,7 +312,16 @@ impl View {
         if runs && self.stale {
             notes.push(STALE.to_owned());
         }
-        if self.place == Place::Missing && self.order != Some(Order::Gone) {
+        if condition == Condition::Stopping && self.order.is_none_or(Order::starts) {
+            notes.push("started again when it has ended".to_owned());
+        }
+        if self.main.is_some_and(|main| main.suspended) {
+            notes.push(SUSPENDED.to_owned());
+        }
+        if self.place == Place::Missing
+            && condition != Condition::New
+            && (self.order, condition) != (Some(Order::Gone), Condition::Down)
+        {
             notes.push("not in the service directory any more".to_owned());
         }
         if let Place::Refused(reason) = &self.place {
@@ -299,8 +334,30 @@ impl View {
         }
         if condition == Condition::Backoff {
             notes.extend(self.status.as_ref().and_then(|status| status.reason.clone()));
+            notes.extend(self.round());
         }
         notes
+    }
+
+    /// What it needs and has not, if it fails.
+    fn shortage(&self) -> Option<String> {
+        if self.condition() != Condition::Backoff || self.lacks.is_empty() || !self.circle.is_empty() {
+            return None;
+        }
+        let lacks: Vec<String> = self.lacks.iter().map(|(name, state)| format!("{name} ({state})")).collect();
+        Some(format!("needs {}", list(&lacks)))
+    }
+
+    /// What there is to be said beside its state.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = String> {
+        self.history().into_iter().chain(self.shortage()).chain(self.notes())
+    }
+
+    /// The circle that it is in.
+    fn round(&self) -> Option<String> {
+        let who = if self.circle.len() == 1 { "it would wait for itself" } else { "they would wait for each other" };
+        let names = self.circle.iter().chain([self.circle.first()?]);
+        Some(format!("{who}: {}", names.map(ToString::to_string).collect::<Vec<_>>().join(" -> ")))
     }
 
     /// What happened before: how often it was restarted, and how its last run ended.
@@ -334,8 +391,7 @@ impl View {
         if condition.is_up() {
             parts.extend(self.state());
         }
-        parts.extend(self.history());
-        parts.extend(self.notes());
+        parts.extend(self.remarks());
         let word = if condition.is_up() { "UP" } else { "DOWN" };
         format!("{}: {word} {}", self.name, parts.join(", "))
     }

@@ -6,6 +6,7 @@ use super::goal::Seen;
 use super::report::Place;
 use super::survey::{Scene, order};
 use crate::depends::others::main_of;
+use crate::service::ended::Ended;
 use crate::service::files;
 use crate::service::name::Name;
 use crate::service::order::Order;
@@ -15,7 +16,7 @@ use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::group::lives;
 use crate::sys::owner::{Holder, Owner};
-use crate::sys::{process, signals};
+use crate::sys::{interpreter, process, signals};
 
 /// A service, and its directory if there is one.
 #[derive(Debug)]
@@ -72,6 +73,7 @@ impl Service {
             status: None,
             main: None,
             order: None,
+            interpreter: None,
             refusal: None,
         };
         if let Some(dir) = &self.dir {
@@ -87,6 +89,9 @@ impl Service {
             }
             seen.status = scene.status(dir);
             seen.main = seen.status.as_ref().and_then(main_of);
+            if matches!(seen.status.as_ref().and_then(|status| status.last_exit), Some(Ended::Exec(_))) {
+                seen.interpreter = interpreter::missing(&scene.dirs.sysdir.join(&self.name));
+            }
         }
         if seen.main.is_none() {
             if let Place::Refused(reason) = scene.place(&self.name).0 {

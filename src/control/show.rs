@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use super::json;
 use super::outcome::Outcome;
-use super::report::{Condition, View};
+use super::report::View;
 use super::survey::Scene;
 use super::table::{Style, table};
 use super::{complain, complain_of, tree, why};
@@ -36,8 +36,14 @@ impl Form {
             return Self::Json(!request.watch);
         }
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
-        terminal::size().map_or(Self::Lines, |(width, _)| Self::Table(Style { width, colour }))
+        let dumb = set("TERM").is_none_or(|term| term == "dumb");
+        let colour = set("NO_COLOR").is_none() && !dumb;
+        match terminal::size() {
+            // what moves the cursor would be shown as rubbish there
+            Some(_) if request.watch && dumb => Self::Lines,
+            Some((width, _)) => Self::Table(Style { width, colour, cut: request.watch }),
+            None => Self::Lines,
+        }
     }
 
     /// The services in this form.
@@ -63,10 +69,11 @@ pub fn status(scene: &Scene, names: &[&Name], all: bool, request: &Request) -> V
     let mut outcomes: Vec<Outcome> = views.iter().map(outcome).collect();
     if !request.quiet {
         outcomes.extend(print(&Form::of(request).show(scene, &views)));
-        if !managed && !views.is_empty() && !request.json {
-            complain("sysmgr is not running");
-        } else if views.is_empty() && all && !request.json {
-            complain("there are no services");
+        if views.is_empty() && all && !request.json {
+            complain(&format!("there are no services in {}", scene.dirs.sysdir.display()));
+        }
+        if !request.json && (all || !views.is_empty()) {
+            scene.ailing().inspect(|ailing| complain(ailing));
         }
     }
     outcomes
@@ -93,12 +100,14 @@ pub fn pids(scene: &Scene, names: &[&Name], quiet: bool) -> Vec<Outcome> {
             outcomes.push(Outcome::Failed);
         }
     }
-    outcomes.extend(print(&text));
+    if !quiet {
+        outcomes.extend(print(&text));
+    }
     outcomes
 }
 
 /// Says why services are as they are.
-pub fn why(scene: &Scene, names: &[&Name]) -> Vec<Outcome> {
+pub fn why(scene: &Scene, names: &[&Name], quiet: bool) -> Vec<Outcome> {
     let graph = learned(scene);
     let managed = scene.is_managed();
     let mut views: BTreeMap<Name, View> = BTreeMap::new();
@@ -110,12 +119,13 @@ pub fn why(scene: &Scene, names: &[&Name]) -> Vec<Outcome> {
             place.insert(view);
         }
     }
-    let text: String = names.iter().map(|name| why::explain(name, &views, &graph)).collect();
-    let written = print(&text);
-    if !managed {
-        complain("sysmgr is not running");
+    let mut outcomes: Vec<Outcome> = names.iter().filter_map(|name| views.get(*name)).map(outcome).collect();
+    if !quiet {
+        let text: String = names.iter().map(|name| why::explain(name, &views, &graph)).collect();
+        outcomes.extend(print(&text));
+        scene.ailing().filter(|_| !names.is_empty()).inspect(|ailing| complain(ailing));
     }
-    names.iter().filter_map(|name| views.get(*name)).map(outcome).chain(written).collect()
+    outcomes
 }
 
 /// Draws the learned dependencies.
@@ -126,14 +136,7 @@ pub fn deps(scene: &Scene, names: &[&Name], all: bool) -> Vec<Outcome> {
         complain("no service has waited for another yet, in sysmgr-depends");
     }
     let managed = scene.is_managed();
-    let state = |name: &Name| {
-        let view = scene.view(name, managed);
-        match view.condition() {
-            Condition::Up => None,
-            Condition::New if !scene.exists(name) => Some("no such service".to_owned()),
-            condition => Some(condition.word().to_owned()),
-        }
-    };
+    let state = |name: &Name| scene.lack(name, managed).map(str::to_owned);
     let text: String = roots.iter().map(|root| tree::draw(&graph, root, state)).collect();
     print(&text).into_iter().collect()
 }

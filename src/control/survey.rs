@@ -2,22 +2,25 @@
 //! anything.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
 
-use super::report::{Main, Place, View};
+use super::report::{Condition, Main, Place, View};
+use crate::depends::graph::Graph;
 use crate::depends::lines::Awaited;
-use crate::depends::others::{self, living_waiters, main_of};
+use crate::depends::others::{self, living_waiters};
 use crate::service::ended::Ended;
 use crate::service::files;
-use crate::service::name::Name;
+use crate::service::name::{Name, Printable};
 use crate::service::order::Order;
 use crate::service::pid::Pid;
-use crate::service::record::BootId;
+use crate::service::record::{BootId, Process};
 use crate::service::status::Status;
 use crate::startup::{Dirs, Timings};
 use crate::sys::entry::{self, Entry, Refusal};
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::owner::{Holder, Owner};
+use crate::sys::process::Life;
 use crate::sys::stamp::Stamp;
 use crate::sys::{clock, interpreter, process};
 
@@ -74,6 +77,41 @@ impl Scene {
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.rundir.as_ref().is_some_and(|dir| is_held(dir, files::PID))
+    }
+
+    /// What is said when sysmgr does not run.
+    #[must_use]
+    pub fn unmanaged(&self) -> String {
+        format!("sysmgr is not running for {}", self.dirs.rundir.display())
+    }
+
+    /// What is wrong with sysmgr, if anything is.
+    #[must_use]
+    pub fn ailing(&self) -> Option<String> {
+        let sysmgr = self.rundir.as_ref().and_then(|dir| holder(dir, files::PID));
+        match (self.is_managed(), sysmgr.map(|process| (process.pid, process::life(process)))) {
+            (false, _) => Some(self.unmanaged()),
+            (true, Some((pid, Some(Life::Suspended)))) => {
+                Some(format!("sysmgr is suspended; 'kill -CONT {pid}' has it go on"))
+            }
+            (true, _) => None,
+        }
+    }
+
+    /// What is wrong with the supervisor of a service, or else with sysmgr, if anything is.
+    #[must_use]
+    pub fn ailing_for(&self, name: &Name) -> Option<String> {
+        let supervisor = self.dir(name).and_then(|dir| holder(&dir, files::SYSPID));
+        match supervisor.filter(|process| process::life(*process) == Some(Life::Suspended)) {
+            Some(process) => Some(format!("its supervisor is suspended; 'kill -CONT {}' has it go on", process.pid)),
+            None => self.ailing(),
+        }
+    }
+
+    /// The user who may change services beside root, if that is not us; root where it is nobody else.
+    #[must_use]
+    pub fn keeper(&self) -> Option<u32> {
+        self.rundir.as_ref().filter(|_| !self.ours).and_then(Dir::user)
     }
 
     /// All services: those of the service directory, and those that are known from before.
@@ -154,8 +192,27 @@ impl Scene {
     #[must_use]
     pub fn view(&self, name: &Name, managed: bool) -> View {
         let dir = self.dir(name);
-        let status = dir.as_ref().and_then(|dir| self.status(dir));
-        let main = status.as_ref().and_then(main_of).map(|process| Main { process, age: process::age(process) });
+        let mut view = self.alone(name, dir.as_ref(), managed);
+        match (view.condition(), dir) {
+            (Condition::Waiting, _) => {
+                let others: BTreeSet<Name> = view.waits.iter().filter_map(Awaited::service).cloned().collect();
+                view.lacks = self.lacking(others, managed);
+            }
+            (Condition::Backoff, Some(dir)) => {
+                let needs = self.needs(name, &dir);
+                view.circle = self.circle(name, &needs);
+                view.lacks = self.lacking(needs, managed);
+                view.errors = errors_of(&dir);
+            }
+            _ => {}
+        }
+        view
+    }
+
+    /// What is to be seen of a service, without a look at others.
+    fn alone(&self, name: &Name, dir: Option<&Dir>, managed: bool) -> View {
+        let status = dir.and_then(|dir| self.status(dir));
+        let main = status.as_ref().and_then(others::named).and_then(main_of);
         // most run, and for those one look is enough
         let glanced = main.and_then(|_| entry::glance(&self.dirs.sysdir.join(name), self.strict));
         let (place, stamp) = glanced.map_or_else(|| self.place(name), |stamp| (Place::Present, Some(stamp)));
@@ -174,15 +231,64 @@ impl Scene {
             place,
             status,
             main,
-            order: dir.as_ref().and_then(order),
-            waits: dir.as_ref().map(waits).unwrap_or_default(),
+            order: dir.and_then(order),
+            waits: dir.map(waits).unwrap_or_default(),
+            lacks: Vec::new(),
+            circle: Vec::new(),
+            errors: None,
             stale,
-            supervised: managed || dir.as_ref().is_some_and(|dir| is_held(dir, files::SYSPID)),
+            supervised: managed || dir.is_some_and(|dir| is_held(dir, files::SYSPID)),
             interpreter,
             managed,
             now: clock::now(),
         }
     }
+
+    /// A word for how a service is, unless it is up.
+    #[must_use]
+    pub fn lack(&self, name: &Name, managed: bool) -> Option<&'static str> {
+        match self.alone(name, self.dir(name).as_ref(), managed).condition() {
+            Condition::Up => None,
+            Condition::New if !self.exists(name) => Some("no such service"),
+            condition => Some(condition.plain()),
+        }
+    }
+
+    fn lacking(&self, names: impl IntoIterator<Item = Name>, managed: bool) -> Vec<(Name, &'static str)> {
+        names.into_iter().filter_map(|name| self.lack(&name, managed).map(|word| (name, word))).collect()
+    }
+
+    /// What a service has waited for, unless its file was changed since.
+    fn needs(&self, name: &Name, dir: &Dir) -> Vec<Name> {
+        if others::is_newer(&self.dirs.sysdir.join(name), dir) { Vec::new() } else { others::recorded(dir) }
+    }
+
+    /// The circle in which `name`, which has waited for `needs`, would wait; `name` comes first.
+    fn circle(&self, name: &Name, needs: &[Name]) -> Vec<Name> {
+        let mut graph = Graph::default();
+        graph.insert(name.clone(), needs.iter().cloned());
+        let mut open = needs.to_vec();
+        while let Some(other) = open.pop() {
+            if !graph.has(&other) {
+                let needs = self.dir(&other).map_or_else(Vec::new, |dir| self.needs(&other, &dir));
+                open.extend(needs.iter().cloned());
+                graph.insert(other, needs);
+            }
+        }
+        graph.circle(name).unwrap_or_default()
+    }
+}
+
+/// The main process, if it lives.
+fn main_of(process: Process) -> Option<Main> {
+    let life = process::life(process)?;
+    Some(Main { process, age: process::age(process), suspended: life == Life::Suspended })
+}
+
+/// Where the messages of a service go, which are those of its supervisor: a file or a device, if that is known.
+fn errors_of(dir: &Dir) -> Option<String> {
+    let path = process::standard_error_of(holder(dir, files::SYSPID)?.pid)?;
+    Some(Printable(path.as_os_str().as_bytes()).to_string())
 }
 
 /// What the lock of a service says.
@@ -204,9 +310,19 @@ fn is_held(dir: &Dir, pid: &str) -> bool {
     match Owner::holder(dir) {
         Ok(Holder::Process(..)) => true,
         Ok(Holder::Nothing | Holder::Nobody(_)) => false,
-        Err(_) => {
-            let process = dir.read(pid, &mut [0; 32]).and_then(Pid::parse).map(process::identify);
-            process.is_some_and(process::seems_alive)
-        }
+        Err(_) => named(dir, pid).is_some_and(process::seems_alive),
     }
+}
+
+/// The process that has the lock of `dir`, if it is known here; if we may not ask, the one that the file `pid` names.
+fn holder(dir: &Dir, pid: &str) -> Option<Process> {
+    match Owner::holder(dir) {
+        Ok(Holder::Process(raw, _)) => Pid::new(raw).map(process::identify),
+        Ok(Holder::Nothing | Holder::Nobody(_)) => None,
+        Err(_) => named(dir, pid),
+    }
+}
+
+fn named(dir: &Dir, pid: &str) -> Option<Process> {
+    dir.read(pid, &mut [0; 32]).and_then(Pid::parse).map(process::identify)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Condition, View};
-use super::words::length;
+use super::words::{columns, cut, length};
 
 /// How the terminal wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +12,15 @@ pub struct Style {
     pub width: usize,
     /// Whether it shows colours, and the user likes them.
     pub colour: bool,
+    /// Whether what is too long for a line is cut, not broken.
+    pub cut: bool,
 }
 
 /// Where less than this is left for the last column, it goes below the others.
 const NARROW: usize = 24;
+
+/// A name that is longer than this, and than a third of the terminal, stands on a line of its own.
+const LONG: usize = 16;
 
 /// How far it is indented there.
 const INDENT: usize = 4;
@@ -28,8 +33,11 @@ pub fn table(views: &[View], style: Style) -> String {
     let rows: Vec<[String; 5]> = views.iter().map(row).collect();
     let mut widths = HEAD.map(str::len);
     for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+        for (place, (width, cell)) in widths.iter_mut().zip(row).enumerate() {
+            let needed = columns(cell);
+            if place > 0 || needed <= LONG.max(style.width / 3) {
+                *width = needed.max(*width);
+            }
         }
     }
     let mut text = String::new();
@@ -50,7 +58,7 @@ fn row(view: &View) -> [String; 5] {
         Some(_) => view.length().map_or_else(String::new, length),
         None => String::new(),
     };
-    let about: Vec<String> = view.state().into_iter().chain(view.history()).chain(view.notes()).collect();
+    let about: Vec<String> = view.state().into_iter().chain(view.remarks()).collect();
     [view.name.to_string(), word.to_owned(), pid, time, about.join(", ")]
 }
 
@@ -68,18 +76,24 @@ fn put(text: &mut String, row: &[String; 5], widths: &[usize], style: Style, col
     let mut offset = 0;
     let mut line = String::new();
     for (place, (cell, width)) in row.iter().zip(widths).enumerate().take(4) {
-        let gap = width - cell.chars().count() + 2;
+        let mut taken = columns(cell);
         if style.colour && !cell.is_empty() && (all || place == 1) {
             let _ = write!(line, "{colour}{cell}\x1b[0m");
+        } else if taken > *width {
+            // the name alone
+            let _ = writeln!(text, "{}", if style.cut { cut(cell, style.width) } else { cell.clone() });
+            taken = 0;
         } else {
             line.push_str(cell);
         }
-        line.push_str(&" ".repeat(gap));
+        line.push_str(&" ".repeat(width - taken + 2));
         offset += width + 2;
     }
     let room = style.width.saturating_sub(offset);
-    let mut about = broken(&row[4], if room < NARROW { style.width.saturating_sub(INDENT) } else { room });
-    if room >= NARROW {
+    let beside = room >= NARROW;
+    let room = if beside { room } else { style.width.saturating_sub(INDENT) };
+    let mut about = if style.cut { vec![cut(&row[4], room)] } else { broken(&row[4], room) };
+    if beside {
         line.push_str(&about.remove(0));
     } else {
         offset = INDENT;
@@ -96,7 +110,7 @@ fn broken(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut length = 0;
     for word in text.split(' ') {
-        let letters = word.chars().count();
+        let letters = columns(word);
         if length > 0 && length + 1 + letters > room {
             lines.push(String::new());
             length = 0;
@@ -121,12 +135,24 @@ mod tests {
     fn on_a_narrow_terminal_the_last_column_goes_below() {
         let mut text = String::new();
         let row = ["web", "DOWN", "", "", "tried again in 12 s: exited with 1"].map(str::to_owned);
-        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false }, "", false);
+        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false, cut: false }, "", false);
         assert_eq!(text, "web  DOWN\n    tried again in 12 s:\n    exited with 1\n");
         text.clear();
         let row = ["web", "UP", "12", "3 s", ""].map(str::to_owned);
-        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false }, "", false);
+        put(&mut text, &row, &[3, 5, 5, 8], Style { width: 30, colour: false, cut: false }, "", false);
         assert_eq!(text, "web  UP     12     3 s\n");
+    }
+
+    #[test]
+    fn a_long_name_stands_alone_and_what_is_cut_is_one_line() {
+        let mut text = String::new();
+        let row =
+            ["a-name-of-many-letters", "UP", "12", "3 s", "its file is newer than the process"].map(str::to_owned);
+        put(&mut text, &row, &[7, 5, 5, 3], Style { width: 56, colour: false, cut: true }, "", false);
+        assert_eq!(text, "a-name-of-many-letters\n         UP     12     3 s  its file is newer than th...\n");
+        text.clear();
+        put(&mut text, &row, &[7, 5, 5, 3], Style { width: 20, colour: false, cut: true }, "", false);
+        assert_eq!(text, "a-name-of-many-le...\n         UP     12     3 s\n    its file is n...\n");
     }
 
     #[test]

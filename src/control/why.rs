@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::report::{Condition, Place, View};
+use super::report::{Condition, Place, STALE, SUSPENDED, View};
 use super::words::{length, short, times};
 use crate::depends::graph::Graph;
 use crate::depends::lines::Awaited;
@@ -39,12 +39,12 @@ pub fn explain(name: &Name, views: &BTreeMap<Name, View>, graph: &Graph) -> Stri
         for hint in hints(view) {
             let _ = writeln!(text, "{indent}  {hint}");
         }
-        if let Some(circle) = graph.circle(name).filter(|_| depth == 0) {
+        if let Some(circle) = graph.circle(name).filter(|_| depth == 0 && view.circle.is_empty()) {
             let circle: Vec<String> = circle.iter().map(ToString::to_string).collect();
             let _ = writeln!(text, "{indent}  these wait for each other: {} -> {name}", circle.join(" -> "));
         }
         let awaited = view.condition() == Condition::Waiting;
-        for cause in causes(view, graph).into_iter().rev() {
+        for cause in causes(view, graph).into_iter().rev().filter(|cause| cause != name) {
             // of what is not waited for, only that counts which is not up
             if let Some((cause, other)) = views.get_key_value(&cause) {
                 if awaited || !other.condition().is_up() {
@@ -74,14 +74,14 @@ fn reason(view: &View) -> String {
         },
         Condition::Stopping => format!("told to stop {time} ago, but {process} has not ended yet"),
         Condition::Starting => format!("{process} is just being started"),
-        Condition::Waiting => format!("it waits for {} ({process}, {time})", view.awaited()),
+        Condition::Waiting => format!("it waits for {} ({process}, {time})", view.awaited(false)),
         Condition::Clearing => format!("{last}, and what it left behind is being ended"),
         Condition::Backoff => backoff(view, &last),
         Condition::Refused => format!("it can't be a service: {}", view.refusal()),
         Condition::Down => down(view, &last),
         Condition::Lost if view.managed || view.supervised => "its process has just ended".to_owned(),
         Condition::Lost => "its process is gone, and sysmgr is not running".to_owned(),
-        Condition::New if view.place == Place::Missing => "it is not in the service directory".to_owned(),
+        Condition::New if view.place == Place::Missing => "there is no such service".to_owned(),
         Condition::New if view.managed => "sysmgr has not started it yet".to_owned(),
         Condition::New => "it was never started, and sysmgr is not running".to_owned(),
     }
@@ -133,8 +133,14 @@ fn hints(view: &View) -> Vec<String> {
         Condition::Down if view.order.is_some_and(|order| !order.starts() && order != Order::Gone) => {
             hints.push(format!("'svctl start {name}' starts it"));
         }
+        Condition::Stopping if view.order.is_none_or(Order::starts) => {
+            hints.push(format!("'svctl signal KILL {name}' ends it at once"));
+        }
         Condition::Stopping => hints.push(format!("'svctl stop -f {name}' kills it")),
-        Condition::Backoff => hints.extend(failure(view).map(str::to_owned)),
+        Condition::Backoff => {
+            hints.extend(failure(view).map(str::to_owned));
+            hints.extend(own_words(view));
+        }
         Condition::Waiting => {
             for awaited in &view.waits {
                 match awaited {
@@ -146,11 +152,25 @@ fn hints(view: &View) -> Vec<String> {
         }
         _ => {}
     }
+    if view.main.is_some_and(|main| main.suspended) {
+        hints.push(format!("it is suspended: 'svctl signal CONT {name}' has it go on"));
+    }
     if view.stale && view.main.is_some() {
         hints.push(format!("its file was changed after it was started: 'svctl restart {name}' takes the new one"));
     }
-    hints.extend(view.notes().into_iter().filter(|note| note != super::report::STALE));
+    hints.extend(view.notes().into_iter().filter(|note| note != STALE && note != SUSPENDED));
     hints
+}
+
+/// Where one finds what it has said itself.
+fn own_words(view: &View) -> Option<String> {
+    match view.status.as_ref()?.last_exit? {
+        Ended::Code(_) | Ended::Signal { .. } => Some(match &view.errors {
+            Some(path) => format!("what it says itself goes to {path}, with the messages of sysmgr"),
+            None => "what it says itself goes where the messages of sysmgr go".to_owned(),
+        }),
+        Ended::Exec(_) | Ended::Fork(_) | Ended::Unknown => None,
+    }
 }
 
 /// What a failure often means.
@@ -172,6 +192,7 @@ fn failure(view: &View) -> Option<&'static str> {
             "its lines end with a carriage return, as DOS and Windows write them: sed -i 's/\\r$//' takes those away"
         }
         Ended::Exec(2) if view.interpreter.is_some() => "its first line names an interpreter that is not there",
+        Ended::Exec(2) => "an interpreter or a dynamic loader that it needs is not there",
         Ended::Exec(13) => "its interpreter is not executable, or is on a file system that is mounted with noexec",
         Ended::Exec(_) => "its first line, or the machine that it was built for, may be wrong",
         Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => return None,

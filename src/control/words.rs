@@ -29,6 +29,45 @@ pub fn short(time: Duration) -> String {
     }
 }
 
+/// How many columns of a terminal a text takes: letters of East Asia and pictures take two, marks on other letters none.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    text.chars().map(of_letter).sum()
+}
+
+/// As wcwidth(3) has it in a locale of UTF-8, in ranges.
+const fn of_letter(letter: char) -> usize {
+    match letter {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{20d0}'..='\u{20f0}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// As much of a text as fits into so many columns; what is cut is shown as cut.
+#[must_use]
+pub fn cut(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let mut left = room.saturating_sub(3);
+    let fits = |letter: &char| {
+        let fits = of_letter(*letter) <= left;
+        left = left.saturating_sub(of_letter(*letter));
+        fits
+    };
+    text.chars().take_while(fits).chain("...".chars()).take(room).collect()
+}
+
 /// How often.
 #[must_use]
 pub fn times(number: u64) -> String {
@@ -51,7 +90,7 @@ pub fn list(items: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{length, list, short, times};
+    use super::{columns, cut, length, list, short, times};
     use std::time::Duration;
 
     #[test]
@@ -74,6 +113,16 @@ mod tests {
         assert_eq!(said(9_949), "9.9 s");
         assert_eq!(said(9_950), "10 s");
         assert_eq!(said(12_345), "12 s");
+    }
+
+    #[test]
+    fn letters_take_one_column_or_two_or_none() {
+        assert_eq!(["web", "w\u{e4}b", "wa\u{308}b", "\u{65e5}\u{672c}", "\u{1f600}"].map(columns), [3, 3, 3, 4, 2]);
+        assert_eq!(["web", "website"].map(|text| cut(text, 6)), ["web", "web..."]);
+        assert_eq!(
+            [0, 2, 5, 6].map(|room| cut("\u{65e5}\u{672c}\u{8a9e}\u{6587}", room)),
+            ["", "..", "\u{65e5}...", "\u{65e5}..."]
+        );
     }
 
     #[test]

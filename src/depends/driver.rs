@@ -41,6 +41,11 @@ const MOMENT: Duration = Duration::from_millis(5);
 pub fn run(options: &Options) -> u8 {
     let _ = context::clear_umask();
     if let Err(code) = check(options) {
+        // that it needs what is not there explains why it fails, and has it tried when that comes
+        let own = options.own.clone().filter(|_| code == UNKNOWN);
+        if let Some(register) = own.and_then(|own| Register::new(&options.dirs, own, process::boot_id())) {
+            let _ = register.learn(&options.services);
+        }
         return code;
     }
     signals::catch(&ENDING);
@@ -132,7 +137,9 @@ impl<'o> Waiting<'o> {
             self.register = Some(register);
             return Ok(());
         };
-        let mut text = "they would wait for each other: ".to_owned();
+        let mut text =
+            if circle.len() == 1 { "it would wait for itself: " } else { "they would wait for each other: " }
+                .to_owned();
         for name in &circle {
             let _ = write!(text, "{name} -> ");
         }

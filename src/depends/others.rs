@@ -223,12 +223,17 @@ pub fn status(dir: &Dir, boot: BootId) -> Option<Status> {
     Status::decode(dir.read(files::STATUS, &mut [0; 4096])?).filter(|status| status.boot == boot.as_str())
 }
 
+/// The main process that a status names, whether it still lives or not.
+#[must_use]
+pub fn named(status: &Status) -> Option<Process> {
+    let process = Process { pid: status.pid?, start: status.start_time? };
+    matches!(status.phase, Phase::Starting | Phase::Up | Phase::Stopping).then_some(process)
+}
+
 /// The main process that a status names, if it lives.
 #[must_use]
 pub fn main_of(status: &Status) -> Option<Process> {
-    let process = Process { pid: status.pid?, start: status.start_time? };
-    let has = matches!(status.phase, Phase::Starting | Phase::Up | Phase::Stopping);
-    (has && process::seems_alive(process)).then_some(process)
+    named(status).filter(|process| process::seems_alive(*process))
 }
 
 /// Whether a service's file was changed after its last wait had begun.

@@ -36,6 +36,7 @@ mod end;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -53,6 +54,8 @@ use crate::service::record::{BootId, Process};
 pub struct Facts {
     /// Whether it has ended and only waits to be reaped.
     pub zombie: bool,
+    /// Whether it is suspended, as by SIGSTOP.
+    pub suspended: bool,
     /// The process id of its parent.
     pub parent: i32,
     /// Its process group.
@@ -105,11 +108,36 @@ pub fn is_alive(process: Process) -> bool {
     lives(process).unwrap_or_else(|_| exists(process.pid))
 }
 
-/// Whether `process` seems to live: as `is_alive`, but where start times can't be had any process of
-/// its number will do. For what is shown and awaited, not for what is signalled.
+/// How a process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It runs, as far as is known.
+    Runs,
+    /// It is suspended, as by SIGSTOP.
+    Suspended,
+}
+
+/// Whether and how `process` seems to live: as `is_alive`, but where start times can't be had any
+/// process of its number will do. For what is shown and awaited, not for what is signalled.
+#[must_use]
+pub fn life(process: Process) -> Option<Life> {
+    let any = || exists(process.pid).then_some(Life::Runs);
+    if process.start == 0 {
+        return any();
+    }
+    match os::facts(process.pid) {
+        Ok(Some(facts)) if facts.start == process.start && !facts.zombie => {
+            Some(if facts.suspended { Life::Suspended } else { Life::Runs })
+        }
+        Ok(_) => None,
+        Err(_) => any(),
+    }
+}
+
+/// Whether `process` seems to live.
 #[must_use]
 pub fn seems_alive(process: Process) -> bool {
-    if process.start == 0 { exists(process.pid) } else { is_alive(process) }
+    life(process).is_some()
 }
 
 /// As `seems_alive`, but one that has ended and is not reaped counts too.
@@ -181,6 +209,12 @@ pub fn find_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Handle, OsStr
 /// The files called `name` that the process `pid` has open, removed or not, where the system shows them.
 pub(super) fn open_files(pid: Pid, name: &str) -> Vec<OwnedFd> {
     os::open_files(pid, name)
+}
+
+/// Where the standard error of the process `pid` goes, if that is a file or a device and the system shows it.
+#[must_use]
+pub fn standard_error_of(pid: Pid) -> Option<PathBuf> {
+    os::standard_error_of(pid).filter(|path| path.is_absolute())
 }
 
 /// The effective user of the process `pid`, where the system shows it.

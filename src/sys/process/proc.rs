@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -83,6 +83,11 @@ pub(super) fn user_of(pid: i32) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|meta| meta.uid())
 }
 
+/// What a link in /proc says.
+pub(super) fn standard_error_of(pid: Pid) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/2")).ok()
+}
+
 /// How long ago something was started at `start`; zero if that is not known.
 pub(super) fn age(start: u64) -> Duration {
     if start == 0 {
@@ -121,7 +126,8 @@ fn parse(text: &[u8]) -> Option<Facts> {
     let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
     let start = fields.nth(22 - 7)?.parse().ok()?;
-    Some(Facts { zombie: matches!(state, "Z" | "X"), parent, group, session, start })
+    let (zombie, suspended) = (matches!(state, "Z" | "X"), state == "T");
+    Some(Facts { zombie, suspended, parent, group, session, start })
 }
 
 #[cfg(test)]

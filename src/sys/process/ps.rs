@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -60,6 +61,11 @@ pub(super) fn user_of(_: i32) -> Option<u32> {
     None
 }
 
+/// Where its messages go is not known.
+pub(super) fn standard_error_of(_: Pid) -> Option<PathBuf> {
+    None
+}
+
 /// How long ago something was started at `start`.
 pub(super) fn age(start: u64) -> Duration {
     one::age(start)
@@ -95,7 +101,8 @@ fn fields(line: &[u8]) -> Option<(Pid, Facts, &[u8])> {
         facts(pid).ok()??
     } else {
         let session = session_of(pid).ok()?;
-        Facts { zombie: false, parent: number(parent)?, group: number(group)?, session, start: 0 }
+        let (parent, group) = (number(parent)?, number(group)?);
+        Facts { zombie: false, suspended: false, parent, group, session, start: 0 }
     };
     Some((pid, facts, rest))
 }

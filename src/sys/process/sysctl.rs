@@ -46,6 +46,8 @@ fn ask(pid: Pid) -> Result<Option<Facts>, Errno> {
         let started = told.seconds * 1_000_000 + told.microseconds - before;
         return Ok(Some(Facts {
             zombie: told.zombie,
+            // it is not asked for
+            suspended: false,
             parent: told.parent,
             group: told.group,
             session: told.session,
