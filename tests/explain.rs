@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use common::said::Said;
 use common::services::SLEEPER;
@@ -180,6 +180,98 @@ fn a_circle_is_named_by_all_who_explain() {
     assert!(said.out.contains("these wait for each other: a -> b -> a"), "{said:?}");
     let said = svctl(&bed, "deps b").ended(0);
     assert!(said.out.contains("a circle: b -> a -> b"), "{said:?}");
+    let said = svctl(&bed, "status b").ended(1);
+    assert!(said.out.contains("they would wait for each other: b -> a -> b"), "{said:?}");
+    bed.service("self", "exec $DEPENDS self");
+    bed.comes_to("self", Phase::Backoff);
+    until("it is told", || bed.said(&["self: it would wait for itself: self -> self"]));
+    let said = svctl(&bed, "why self").ended(1);
+    assert!(said.out.contains("it would wait for itself: self -> self"), "{said:?}");
+    assert!(!said.out.contains("see above"), "{said:?}");
+}
+
+#[test]
+fn what_is_missing_or_stopped_is_said_of_those_that_need_it() {
+    let mut bed = bed();
+    bed.service("down", SLEEPER);
+    bed.up("down");
+    svctl(&bed, "stop down").ended(0);
+    bed.service("waits", "$DEPENDS down || exit; exec sleep 1000");
+    bed.service("gives-up", "$DEPENDS -t 0.1 down; exit 7");
+    bed.service("misspelt", "$DEPENDS dwn || exit; exec sleep 1000");
+    until("it waits", || bed.path("waits", "waiting").exists());
+    bed.comes_to("gives-up", Phase::Backoff);
+    bed.comes_to("misspelt", Phase::Backoff);
+    let said = svctl(&bed, "status waits gives-up misspelt").ended(1).quietly();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].starts_with("waits: DOWN waits for down (down), pid "), "{said:?}");
+    assert!(lines[1].contains("exited with 7") && lines[1].ends_with(", needs down (down)"), "{said:?}");
+    assert!(lines[2].contains("exited with 3") && lines[2].ends_with(", needs dwn (no such service)"), "{said:?}");
+    let said = svctl(&bed, "why misspelt").ended(1);
+    assert!(said.out.ends_with("\n  dwn, for which it has waited, is down: there is no such service\n"), "{said:?}");
+    let messages = bed.dir.join("messages");
+    let expected = format!("  what it says itself goes to {}, with the messages of sysmgr\n", messages.display());
+    assert!(said.out.contains(&expected) || common::POSIX_ONLY, "{said:?}");
+    // when it is there at last, nobody waits for the end of a back-off
+    bed.service("dwn", SLEEPER);
+    bed.up("misspelt");
+    // what the mended script does not need any more is not said
+    bed.service("gives-up", "exit 8");
+    until("it fails anew", || bed.last_exit("gives-up") == Some(sysmgr::service::ended::Ended::Code(8)));
+    until("it is forgotten", || !svctl(&bed, "status gives-up").out.contains("needs"));
+    assert!(bed.stop().success());
+}
+
+#[test]
+fn what_is_suspended_is_said_and_how_it_goes_on() {
+    if common::POSIX_ONLY {
+        return common::skip("the state of a process is not told there");
+    }
+    let bed = bed();
+    bed.service("web", SLEEPER);
+    let pid = bed.asleep("web");
+    kill(pid, Signal::SIGSTOP);
+    until("it is said", || svctl(&bed, "status web").out.ends_with(", suspended\n"));
+    let said = svctl(&bed, "why web").ended(0);
+    assert!(said.out.contains("it is suspended: 'svctl signal CONT web' has it go on"), "{said:?}");
+    svctl(&bed, "signal CONT web").ended(0);
+    until("it is not said", || !svctl(&bed, "status web").out.contains("suspended"));
+
+    let supervisor = bed.syspid("web").expect("it has one");
+    kill(supervisor, Signal::SIGSTOP);
+    let advice = format!("its supervisor is suspended; 'kill -CONT {supervisor}' has it go on");
+    svctl(&bed, "-w 0.1 stop web").ended(4).complained(&["web: not down after 0.1 s", &advice]);
+    kill(supervisor, Signal::SIGCONT);
+    bed.down("web");
+
+    let sysmgr = bed.sysmgr();
+    kill(sysmgr, Signal::SIGSTOP);
+    let advice = format!("sysmgr is suspended; 'kill -CONT {sysmgr}' has it go on");
+    svctl(&bed, "-w 0.1 start web").ended(4).complained(&["web: not up after 0.1 s", &advice]);
+    until("it is said", || svctl(&bed, "").err.contains(&advice));
+    kill(sysmgr, Signal::SIGCONT);
+    bed.up("web");
+}
+
+#[test]
+fn one_that_is_stopping_tells_what_comes_after() {
+    let bed = bed();
+    bed.service("deaf", "trap '' TERM; echo deaf >> $BED/log; while :; do sleep 1000; done");
+    bed.logs(1);
+    svctl(&bed, "-w 0 stop deaf").ended(0);
+    bed.comes_to("deaf", Phase::Stopping);
+    let said = svctl(&bed, "why deaf").ended(0);
+    assert!(said.out.contains("'svctl stop -f deaf' kills it"), "{said:?}");
+    svctl(&bed, "-w 0 start deaf").ended(0);
+    let said = svctl(&bed, "status deaf").ended(0);
+    assert!(said.out.contains("told to stop") && said.out.ends_with(", started again when it has ended\n"), "{said:?}");
+    let said = svctl(&bed, "why deaf").ended(0);
+    assert!(said.out.contains("'svctl signal KILL deaf' ends it at once"), "{said:?}");
+    bed.remove("deaf");
+    until("it is told to go", || bed.lock("deaf").as_deref() == Some("gone"));
+    let said = svctl(&bed, "status deaf").ended(0);
+    assert!(said.out.ends_with(", not in the service directory any more\n"), "{said:?}");
+    svctl(&bed, "kill deaf").ended(0);
 }
 
 #[test]
@@ -230,8 +322,11 @@ fn json_has_its_keys_and_its_values() {
     // what there is no service for is said, and the rest is JSON all the same
     let said = svctl(&bed, "--json status web nosuch").ended(3);
     assert!(serde_json::from_str::<Value>(&said.out).is_ok());
-    let said = svctl(&bed, "-q").ended(1).quietly();
-    assert_eq!(said.out, "");
+    for quiet in ["-q", "-q status broken", "-q why broken", "-q pid broken"] {
+        let said = svctl(&bed, quiet).ended(1).quietly();
+        assert_eq!(said.out, "", "{quiet}");
+    }
+    assert_eq!(svctl(&bed, "-q pid web").ended(0).quietly().out, "");
 }
 
 /// A command on a pseudo-terminal of 60 columns, by script(1).
@@ -329,9 +424,27 @@ fn watch_shows_what_changes_when_it_does() {
     svctl(&bed, "start web").ended(0);
     svctl(&bed, "kill db").ended(0);
     read_until("killed");
-    // As somebody types it, unless all that a shell has started with & is to ignore that.
+    // what does not fit is cut, and lines are broken again afterwards
+    bed.service("broken", "exit 3");
+    read_until("...\x1b[K");
+    read_until("\x1b[?7h");
+    interrupt(&mut child, &mut input);
+
+    // a terminal that knows no cursor gets lines
+    let Some(mut command) = on_terminal(&bed, "status --watch web") else { return };
+    command.env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("it has one");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it has one")).read_line(&mut line).expect("it can be read");
+    assert!(line.starts_with("web: UP pid ") && !line.contains('\x1b'), "{line:?}");
+    interrupt(&mut child, &mut input);
+}
+
+/// Ends what runs on a terminal as somebody types it, unless all that a shell has started with & is to ignore that.
+fn interrupt(child: &mut Child, input: &mut ChildStdin) {
     if ignores(Signal::SIGINT) {
-        kill(common::process::of_child(&child), Signal::SIGTERM);
+        kill(common::process::of_child(child), Signal::SIGTERM);
     } else {
         input.write_all(b"\x03").expect("it can be written");
     }

@@ -275,6 +275,28 @@ fn without_sysmgr_start_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn a_service_directory_that_cannot_be_read_is_not_one_without_services() {
+    let bed = TestBed::new();
+    svctl(&bed, "")
+        .ended(0)
+        .complained(&["there are no services in ", "/s"])
+        .complained(&["sysmgr is not running for "]);
+    fs::remove_dir(&bed.sysdir).expect("it is empty");
+    let reason = format!("cannot open {}: No such file or directory", bed.sysdir.display());
+    for arguments in ["", "status web", "start web", "why web"] {
+        let said = svctl(&bed, arguments).ended(1).complained(&[&reason]);
+        assert!(!said.err.contains("no such service"), "{said:?}");
+    }
+    fs::create_dir(&bed.sysdir).expect("it can be made again");
+    if is_root() {
+        bed.adjust(&bed.sysdir, 0o700);
+        for arguments in ["", "status web", "stop web"] {
+            svctl_as_other(&bed, arguments).ended(5).complained(&["/s: Permission denied"]);
+        }
+    }
+}
+
+#[test]
 fn stopped_before_sysmgr_starts_it_stays_down() {
     let mut bed = TestBed::new();
     bed.service("web", SLEEPER);

@@ -41,7 +41,11 @@ impl Form {
         match terminal::size() {
             // what moves the cursor would be shown as rubbish there
             Some(_) if request.watch && dumb => Self::Lines,
-            Some((width, _)) => Self::Table(Style { width, colour, cut: request.watch }),
+            // a line that ended in the last column would be cleared there
+            Some((width, _)) if request.watch => {
+                Self::Table(Style { width: width.saturating_sub(1), colour, cut: true })
+            }
+            Some((width, _)) => Self::Table(Style { width, colour, cut: false }),
             None => Self::Lines,
         }
     }

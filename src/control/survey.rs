@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
 use super::report::{Condition, Main, Place, View};
 use crate::depends::graph::Graph;
@@ -111,7 +112,7 @@ impl Scene {
     /// The user who may change services beside root, if that is not us; root where it is nobody else.
     #[must_use]
     pub fn keeper(&self) -> Option<u32> {
-        self.rundir.as_ref().filter(|_| !self.ours).and_then(Dir::user)
+        self.dirs.rundir.metadata().ok().filter(|_| !self.ours).map(|dir| dir.uid())
     }
 
     /// All services: those of the service directory, and those that are known from before.

@@ -108,12 +108,6 @@ impl Dir {
         self.check_owner().is_ok()
     }
 
-    /// Whose it is.
-    #[must_use]
-    pub fn user(&self) -> Option<u32> {
-        fstat(&self.fd).ok().map(|stat| stat.st_uid)
-    }
-
     /// A directory of somebody else is no place for what gets believed.
     fn check_owner(&self) -> Result<(), Fault> {
         let owner = fstat(&self.fd).map_err(Fault::of("read the owner of", &self.path))?.st_uid;
