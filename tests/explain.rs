@@ -316,9 +316,14 @@ fn json_has_its_keys_and_its_values() {
     assert!(broken["text"].as_str().is_some_and(|text| text.contains("exited with 3")));
     let mut keys: Vec<&String> = broken.as_object().expect("an object").keys().collect();
     keys.sort();
-    let expected = "depends failures last_exit last_run_seconds managed name next_try_seconds order pid present reason \
-                    restarts seconds since stale starts state text up waits_for";
+    let expected = "depends failures lacks last_exit last_run_seconds managed name next_try_seconds order pid present \
+                    reason restarts seconds since stale starts state suspended text up waits_for";
     assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
+    let of_end = broken["last_exit"].as_object().expect("an object").keys();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man-src/svctl.md")).expect("there is a page");
+    for key in keys.into_iter().chain(of_end) {
+        assert!(page.contains(&format!("`{key}`")), "{key} is not in the manual");
+    }
     // what there is no service for is said, and the rest is JSON all the same
     let said = svctl(&bed, "--json status web nosuch").ended(3);
     assert!(serde_json::from_str::<Value>(&said.out).is_ok());

@@ -39,10 +39,14 @@ struct Service {
     order: Option<&'static str>,
     /// What it waits for: names of services, or paths.
     waits_for: Vec<String>,
+    /// Those that it waits for, or has waited for if it fails, which are not up.
+    lacks: Vec<String>,
     /// What it has waited for.
     depends: Vec<String>,
     /// Why its file can't be a service, or another remark of its supervisor.
     reason: Option<String>,
+    /// Whether its process is suspended.
+    suspended: bool,
     /// Whether its file was changed after its process was started.
     stale: bool,
     /// Whether it is in the service directory.
@@ -103,8 +107,10 @@ fn service(view: &View, depends: Vec<String>) -> Service {
         next_try_seconds: view.next_try().map(|time| time.as_secs_f64()),
         order: view.order.map(Order::word),
         waits_for: view.waits.iter().map(Awaited::plain).collect(),
+        lacks: view.lacks.iter().map(|(name, _)| name.to_string()).collect(),
         depends,
         reason: status.and_then(|status| status.reason.clone()).or(refusal),
+        suspended: view.main.is_some_and(|main| main.suspended),
         stale: view.stale,
         present: view.place != Place::Missing,
         managed: view.managed,
