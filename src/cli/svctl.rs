@@ -229,8 +229,10 @@ fn operations() -> String {
     for (title, entries) in &GROUPS {
         let _ = writeln!(text, "{title}:");
         for pair in entries.chunks(2) {
-            let line: String =
-                pair.iter().map(|entry| format!("  {:<12}  {:<23}", entry.names(), entry.about)).collect();
+            let mut line = String::new();
+            for entry in pair {
+                let _ = write!(line, "  {:<12}  {:<23}", entry.names(), entry.about);
+            }
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }

@@ -66,7 +66,7 @@ struct Shown {
 impl Shown {
     fn show(&mut self, form: Form, scene: &Scene, views: &[View]) -> std::io::Result<()> {
         let text = match form {
-            Form::Table(_) => self.screen(&form.show(scene, views), scene.ailing()),
+            Form::Table(_) => self.screen(&form.show(scene, views), scene.ailing().as_deref()),
             Form::Lines | Form::Json(_) => {
                 let changed: Vec<View> = views.iter().filter(|view| self.is_new(view)).cloned().collect();
                 match form {
@@ -95,9 +95,9 @@ impl Shown {
     }
 
     /// The table, from the upper left corner on, as much as fits. No line is broken meanwhile.
-    fn screen(&self, table: &str, ailing: Option<String>) -> String {
+    fn screen(&self, table: &str, ailing: Option<&str>) -> String {
         let rows = terminal::size().map_or(24, |(_, rows)| rows);
-        let mut lines: Vec<&str> = ailing.iter().map(String::as_str).chain(table.lines()).collect();
+        let mut lines: Vec<&str> = ailing.into_iter().chain(table.lines()).collect();
         let more = lines.len().saturating_sub(rows.max(2) - 1);
         let more = if more == 0 { 0 } else { more + 1 };
         lines.truncate(lines.len() - more);
