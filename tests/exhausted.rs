@@ -220,3 +220,87 @@ fn a_script_that_is_deleted_while_it_runs_is_not_started_again_when_it_ends() {
     bed.service("a", "echo ran >> $BED/log; exec sleep 1000");
     bed.up("a");
 }
+
+/// A bed whose sysmgr may not have more than `limit` of `what` (user_namespaces(7)).
+fn limited(what: &str, limit: u32) -> Option<TestBed> {
+    let mut bed = TestBed::new();
+    let script = format!("echo {limit} > /proc/sys/user/{what}; exec \"$@\"");
+    let mut try_it = bed.command("unshare");
+    try_it.args(["-Ur", "sh", "-c", &script, "sh", "true"]);
+    if !try_it.status().is_ok_and(|status| status.success()) {
+        lacking("user namespace");
+        return None;
+    }
+    bed.service("a", SLEEPER);
+    let inner = "exec unshare -Ur sh -c \"$LIMIT\" sh \"$@\"";
+    let mut command = bed.program_by_shell(inner, "sysmgr");
+    bed.start_command(command.env("LIMIT", script));
+    Some(bed)
+}
+
+fn works_without_events(bed: &TestBed) {
+    let pid = bed.up("a");
+    bed.service("late", SLEEPER);
+    let late = bed.up("late");
+    bed.order("late", "restart");
+    bed.up_again("late", late);
+    kill(pid, Signal::SIGKILL);
+    let pid = bed.up_again("a", pid);
+    bed.remove("a");
+    until("it is stopped", || !is_alive(pid) && bed.syspid("a").is_none());
+    assert_eq!(times(bed, &["watch"]), 1, "said once: {:?}", bed.messages());
+}
+
+/// There are enough of them by now: so they are used again, which is said once too.
+fn sees_again(bed: &TestBed, what: &str) {
+    let script = format!("echo 100 > /proc/sys/user/{what}");
+    let mut enter = bed.command("nsenter");
+    enter.args(["--user", "--preserve-credentials", "-t", &bed.sysmgr().to_string(), "sh", "-c", &script]);
+    assert!(enter.status().is_ok_and(|status| status.success()), "the limit can be raised");
+    until("it is said", || times(bed, &["all directories are watched again"]) == 1);
+    let late = bed.up("late");
+    bed.order("late", "restart");
+    bed.up_again("late", late);
+    bed.service("latest", SLEEPER);
+    bed.up("latest");
+    assert_eq!(times(bed, &["watch"]), 2, "{:?}", bed.messages());
+}
+
+#[test]
+fn without_inotify_instances_it_looks_and_says_so_once() {
+    if POSIX_ONLY {
+        return skip("it uses none");
+    }
+    if let Some(bed) = limited("max_inotify_instances", 0) {
+        works_without_events(&bed);
+        sees_again(&bed, "max_inotify_instances");
+    }
+}
+
+#[test]
+fn without_inotify_watches_it_looks_and_says_so_once() {
+    if POSIX_ONLY {
+        return skip("it uses none");
+    }
+    if let Some(bed) = limited("max_inotify_watches", 0) {
+        works_without_events(&bed);
+        sees_again(&bed, "max_inotify_watches");
+    }
+}
+
+#[test]
+fn with_too_few_inotify_watches_it_looks_at_the_rest() {
+    if POSIX_ONLY {
+        return skip("it uses none");
+    }
+    if let Some(bed) = limited("max_inotify_watches", 3) {
+        for name in ["b", "c", "d"] {
+            bed.service(name, SLEEPER);
+        }
+        let pids = ["b", "c", "d"].map(|name| bed.up(name));
+        for (name, pid) in ["b", "c", "d"].into_iter().zip(pids) {
+            bed.order(name, "restart");
+            bed.up_again(name, pid);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use common::services::SLEEPER;
-use common::{POSIX_ONLY, Signal, TestBed, is_alive, kill, lacking, millis, process, skip, stays, until};
+use common::{Signal, TestBed, is_alive, kill, lacking, millis, process, skip, stays, until};
 use sysmgr::service::status::Phase;
 
 /// Waits until all files of a running service say again what is.
@@ -319,72 +319,4 @@ fn a_script_that_is_deleted_while_it_runs_goes_on_until_it_is_stopped() {
     let pid = bed.up("a");
     bed.remove("a");
     until("it is stopped", || !is_alive(pid) && bed.syspid("a").is_none());
-}
-
-/// A bed whose sysmgr may not have more than `limit` of `what` (user_namespaces(7)).
-fn limited(what: &str, limit: u32) -> Option<TestBed> {
-    let mut bed = TestBed::new();
-    let script = format!("echo {limit} > /proc/sys/user/{what}; exec \"$@\"");
-    let mut try_it = bed.command("unshare");
-    try_it.args(["-Ur", "sh", "-c", &script, "sh", "true"]);
-    if !try_it.status().is_ok_and(|status| status.success()) {
-        skip("user namespaces can't be had");
-        return None;
-    }
-    bed.service("a", SLEEPER);
-    let inner = "exec unshare -Ur sh -c \"$LIMIT\" sh \"$@\"";
-    let mut command = bed.program_by_shell(inner, "sysmgr");
-    bed.start_command(command.env("LIMIT", script));
-    Some(bed)
-}
-
-fn works_without_events(bed: &TestBed) {
-    let pid = bed.up("a");
-    bed.service("late", SLEEPER);
-    let late = bed.up("late");
-    bed.order("late", "restart");
-    bed.up_again("late", late);
-    kill(pid, Signal::SIGKILL);
-    let pid = bed.up_again("a", pid);
-    bed.remove("a");
-    until("it is stopped", || !is_alive(pid) && bed.syspid("a").is_none());
-    let about = bed.messages().iter().filter(|line| line.contains("watch")).count();
-    assert_eq!(about, 1, "said once: {:?}", bed.messages());
-}
-
-#[test]
-fn without_inotify_instances_it_looks_and_says_so_once() {
-    if POSIX_ONLY {
-        return skip("it uses none");
-    }
-    if let Some(bed) = limited("max_inotify_instances", 0) {
-        works_without_events(&bed);
-    }
-}
-
-#[test]
-fn without_inotify_watches_it_looks_and_says_so_once() {
-    if POSIX_ONLY {
-        return skip("it uses none");
-    }
-    if let Some(bed) = limited("max_inotify_watches", 0) {
-        works_without_events(&bed);
-    }
-}
-
-#[test]
-fn with_too_few_inotify_watches_it_looks_at_the_rest() {
-    if POSIX_ONLY {
-        return skip("it uses none");
-    }
-    if let Some(bed) = limited("max_inotify_watches", 3) {
-        for name in ["b", "c", "d"] {
-            bed.service(name, SLEEPER);
-        }
-        let pids = ["b", "c", "d"].map(|name| bed.up(name));
-        for (name, pid) in ["b", "c", "d"].into_iter().zip(pids) {
-            bed.order(name, "restart");
-            bed.up_again(name, pid);
-        }
-    }
 }
