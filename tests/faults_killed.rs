@@ -1,16 +1,15 @@
 //! A runsyssv that is killed at any system call of its work: no service runs twice, none is lost, and
-//! no order. Each test does it at some of them, with
-//! `SYSMGR_THOROUGH` set at all.
+//! no order. Each test does it at some of them, with `SYSMGR_THOROUGH` set at all.
 
 mod common;
 mod rigged;
 
 use common::TestBed;
-use rigged::life::{Life, PARENT, calls_of};
-use rigged::{Rigged, can_rig, is_thorough};
+use rigged::life::{Life, PARENT, calls_of, some_of};
+use rigged::{Rigged, can_rig};
 
 fn bed() -> TestBed {
-    TestBed::new().with("RESTART_DELAY_MS", "10").with("RESTART_DELAY_MAX_MS", "50").with("STOP_TIMEOUT_MS", "300")
+    TestBed::new().with("RESTART_DELAY_MS", "10").with("RESTART_DELAY_MAX_MS", "50").with("STOP_TIMEOUT_MS", "100")
 }
 
 /// Leads as many lives as the runsyssv number `start` makes system calls in one, each with that
@@ -20,18 +19,15 @@ fn killed_at_each_call(start: usize) {
         return;
     }
     let calls = calls_of(Rigged::new(bed()), start);
-    // others at each start
-    let some = |(index, _): &(usize, (String, usize))| is_thorough() || index % 12 == start * 3;
-    let points: Vec<_> = calls.into_iter().enumerate().filter(some).map(|(_, point)| point).collect();
     let mut rig = Rigged::new(bed());
     let mut names = Vec::new();
-    for (call, number) in points {
+    for (call, number) in some_of(calls, start) {
         let name = format!("{call}-{number}");
         rig.rule(&name, start, &format!("-e trace={call} -e inject={call}:signal=KILL:when={number}"));
         names.push(name);
     }
     rig.start();
-    for names in names.chunks(4) {
+    for names in names.chunks(5) {
         Life::new(&rig, names, PARENT).lead();
     }
     let killed = names.iter().filter(|name| rig.trace(name).contains("killed by SIGKILL")).count();
@@ -40,25 +36,21 @@ fn killed_at_each_call(start: usize) {
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_starts_a_service() {
     killed_at_each_call(0);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_adopts_and_restarts_a_service() {
     killed_at_each_call(1);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_clears_away_what_is_left_and_stops_a_service() {
     killed_at_each_call(2);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_supervisor_is_killed_while_it_runs_a_service_once() {
     killed_at_each_call(3);
 }

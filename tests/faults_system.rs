@@ -5,8 +5,8 @@ mod common;
 mod rigged;
 
 use common::TestBed;
-use rigged::life::{Life, PARENT, calls_of};
-use rigged::{Rigged, can_rig, is_thorough};
+use rigged::life::{Life, PARENT, calls_of, some_of};
+use rigged::{Rigged, can_rig};
 
 /// What each call may fail with.
 const ERRORS: &[(&str, &[&str])] = &[
@@ -33,7 +33,7 @@ const ERRORS: &[(&str, &[&str])] = &[
 ];
 
 fn bed() -> TestBed {
-    TestBed::new().with("RESTART_DELAY_MS", "10").with("RESTART_DELAY_MAX_MS", "50").with("STOP_TIMEOUT_MS", "300")
+    TestBed::new().with("RESTART_DELAY_MS", "10").with("RESTART_DELAY_MAX_MS", "50").with("STOP_TIMEOUT_MS", "100")
 }
 
 /// Leads as many lives as there are calls that can fail, in the runsyssv number `start`; each fails `times`
@@ -49,16 +49,14 @@ fn fails_at_each_call(start: usize, times: usize) {
     }
     let mut rig = Rigged::new(bed());
     let mut names = Vec::new();
-    for (index, (call, number, error)) in points.into_iter().enumerate() {
-        if is_thorough() || index % 12 == start * 3 {
-            let name = format!("{call}-{number}-{error}");
-            let when = format!("{number}..{}", number + times - 1);
-            rig.rule(&name, start, &format!("-e trace={call} -e inject={call}:error={error}:when={when}"));
-            names.push(name);
-        }
+    for (call, number, error) in some_of(points, start + times) {
+        let name = format!("{call}-{number}-{error}");
+        let when = format!("{number}..{}", number + times - 1);
+        rig.rule(&name, start, &format!("-e trace={call} -e inject={call}:error={error}:when={when}"));
+        names.push(name);
     }
     rig.start();
-    for names in names.chunks(4) {
+    for names in names.chunks(5) {
         Life::new(&rig, names, PARENT).lead();
     }
     let failed = names.iter().filter(|name| rig.trace(name).contains("(INJECTED)")).count();
@@ -67,25 +65,21 @@ fn fails_at_each_call(start: usize, times: usize) {
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_starts_a_service() {
     fails_at_each_call(0, 1);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_adopts_and_restarts_a_service() {
     fails_at_each_call(1, 1);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_while_a_supervisor_clears_away_what_is_left_and_stops_a_service() {
     fails_at_each_call(2, 1);
 }
 
 #[test]
-#[ignore = "takes minutes and strace; run it with --ignored"]
 fn a_call_fails_several_times_in_a_row() {
     fails_at_each_call(1, 4);
 }

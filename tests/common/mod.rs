@@ -168,6 +168,8 @@ impl TestBed {
             }
         }
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        // cargo's, in which each program would look for the C library first
+        command.env_remove("LD_LIBRARY_PATH");
         command.env("BED", &self.dir).current_dir(&self.dir);
         let messages =
             OpenOptions::new().append(true).open(self.dir.join("messages")).expect("there is a file for messages");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysmgr::service::status::Phase;
 
-use super::{Rigged, until_all};
+use super::{Rigged, is_thorough, until_all};
 use crate::common::{Signal, TestBed, is_alive, process, until};
 
 /// For hundreds of services on a loaded machine.
@@ -127,18 +127,40 @@ fn kill_all<'a>(pids: impl Iterator<Item = &'a i32>) {
     }
 }
 
-/// The system calls that the runsyssv number `start` makes in such a life, each with its number.
+/// The system calls that the runsyssv number `start` makes in such a life, each with its number. Of the many that
+/// look at one process after the other, a few will do.
 pub fn calls_of(mut rig: Rigged, start: usize) -> Vec<(String, usize)> {
     let names = ["counted".to_owned()];
     rig.rule(&names[0], start, "-e trace=all");
     rig.start();
     Life::new(&rig, &names, PARENT).lead();
     assert!(rig.is_taken(&names[0]));
-    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
-    for line in rig.trace(&names[0]).lines() {
-        if let Some((call, _)) = line.split_once('(').filter(|(call, _)| !call.contains(' ')) {
-            *calls.entry(call.to_owned()).or_default() += 1;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut calls = Vec::new();
+    // the descriptor of a file in the list of processes, while it is open; and how many calls were on such
+    let (mut listed, mut looks): (Option<&str>, usize) = (None, 0);
+    let trace = rig.trace(&names[0]);
+    for line in trace.lines() {
+        let Some((call, rest)) = line.split_once('(').filter(|(call, _)| !call.contains(' ')) else { continue };
+        let number = counts.entry(call).or_default();
+        *number += 1;
+        let of_list = line.contains("\"/proc/") || listed.is_some_and(|fd| rest.starts_with(fd));
+        if line.contains("\"/proc/") {
+            listed = rest.rsplit("= ").next().filter(|fd| !fd.starts_with('-'));
+        } else if call == "close" && of_list {
+            listed = None;
+        }
+        looks += usize::from(of_list);
+        if !of_list || looks % 100 == 1 {
+            calls.push((call.to_owned(), *number));
         }
     }
-    calls.into_iter().flat_map(|(call, count)| (1..=count).map(move |number| (call.clone(), number))).collect()
+    calls
+}
+
+/// Some of them, or in a thorough test all: spread over the whole, and others for each `turn` of eight.
+pub fn some_of<T>(all: Vec<T>, turn: usize) -> Vec<T> {
+    const SOME: usize = 5;
+    let step = if is_thorough() { 1 } else { all.len().div_ceil(SOME).max(1) };
+    all.into_iter().skip(if step == 1 { 0 } else { step * turn / 8 }).step_by(step).collect()
 }
