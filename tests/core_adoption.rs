@@ -17,6 +17,10 @@ fn orphan(bed: &TestBed, name: &str) {
     until("it has another supervisor", || bed.syspid(name).is_some_and(|new| new != old && is_alive(new)));
 }
 
+fn supervisor_of(pid: i32) -> i32 {
+    process::facts(pid).expect("it lives").parent
+}
+
 fn cannot_adopt() -> bool {
     if POSIX_ONLY {
         skip("start times of processes can't be had");
@@ -334,6 +338,25 @@ fn an_upgrade_with_the_run_directory_wiped_and_a_supervisor_killed_forgets_no_se
     kill(bed.sysmgr(), Signal::SIGUSR2);
     kill(bed.sysmgr(), Signal::SIGCONT);
     assert_eq!(bed.up("web"), pid);
+}
+
+#[test]
+fn a_service_in_a_session_of_its_own_of_which_no_record_was_seen_is_ended_before_it_is_started_again() {
+    if cannot_adopt() {
+        return;
+    }
+    let bed = TestBed::new().started();
+    bed.service("web", "exec setsid sleep 1000");
+    let pid = bed.asleep("web");
+    kill(bed.sysmgr(), Signal::SIGSTOP);
+    kill(pid, Signal::SIGKILL);
+    bed.up_again("web", pid);
+    let unseen = bed.asleep("web");
+    fs::remove_dir_all(&bed.rundir).expect("it can be removed");
+    kill(supervisor_of(unseen), Signal::SIGKILL);
+    kill(bed.sysmgr(), Signal::SIGCONT);
+    bed.up_again("web", unseen);
+    assert!(!is_alive(unseen));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::driver::Manager;
 use super::plan;
 use super::rundir::{RunDir, Taken};
-use super::services::Services;
+use super::services::{Services, Supervisor};
 use crate::cli::Verbosity;
 use crate::service::files;
 use crate::service::name::Name;
@@ -138,6 +138,8 @@ impl Manager {
                 self.services
                     .note(Verbosity::Normal, format_args!("its files were removed or changed; they are put back"));
                 self.watch_rundir();
+                // what was done to it before was not told
+                self.heal_at = Some(clock::now());
                 let names: Vec<Name> = self.services.all.keys().cloned().collect();
                 for name in names {
                     self.services.heal(&name);
@@ -195,5 +197,26 @@ impl Services {
         if matches!(self.know(name).entry, Entry::Service(_)) && self.phase(name) == Some(Phase::Refused) {
             self.signal(name, &[signals::SIGCONT]);
         }
+    }
+}
+
+impl Services {
+    /// What others have done to the files of `name` is over: what is missing is put back.
+    pub fn heal(&mut self, name: &Name) {
+        let service = self.know(name);
+        service.heal_at = None;
+        let defaced = std::mem::take(&mut service.defaced);
+        if matches!(service.supervisor, Supervisor::Child(..) | Supervisor::Adopted(_)) {
+            let whole = self.rundir.sub(name.as_os_str()).is_ok_and(|dir| {
+                [files::OWNER, files::PID, files::SYSPID, files::STATUS].iter().all(|file| dir.has(*file))
+            });
+            if defaced || !whole {
+                self.signal(name, &[signals::SIGALRM]);
+            }
+        }
+        if let Err(fault) = self.record_clearing(name) {
+            self.put_off(name, &fault);
+        }
+        self.attend(name);
     }
 }

@@ -1,4 +1,5 @@
-//! Ending what lives in the session of a runsyssv that died and left no record.
+//! Ending what a runsyssv that died and left no record has left: what lives in the session that it led, and what
+//! has made a session of its own.
 
 use nix::errno::Errno;
 
@@ -18,12 +19,13 @@ pub struct Clearing {
 }
 
 impl Clearing {
-    /// Tells all that lives in `session` to end; `None` if there is nothing.
+    /// Tells all that lives in `session`, and `others`, to end; `None` if there is nothing.
     ///
     /// # Errors
     /// What kept us from looking just now.
-    pub fn of_session(session: Pid, kill_at: Moment) -> Result<Option<Self>, Errno> {
-        let members = members(session)?;
+    pub fn of_session(session: Pid, others: Vec<Handle>, kill_at: Moment) -> Result<Option<Self>, Errno> {
+        let mut members = members(session)?;
+        members.extend(others);
         for member in &members {
             let _ = member.signal(signals::SIGTERM);
             let _ = member.signal(signals::SIGCONT);
@@ -50,9 +52,12 @@ impl Clearing {
     /// It as a run: one whose main process is gone, see `Machine::lost`.
     #[must_use]
     pub fn run(&self) -> Option<Run> {
-        let group = self.members.iter().find_map(|member| process::group_of(member.process().pid).ok())?;
-        let process = Process { pid: self.session, start: 0 };
-        Some(Run { process, group: Pid::new(group)?, session: self.session.raw() })
+        let places = |member: &Handle| {
+            let pid = member.process().pid;
+            Some((Pid::new(process::group_of(pid).ok()?)?, process::session_of(pid).ok()?))
+        };
+        let (group, session) = self.members.iter().find_map(places)?;
+        Some(Run { process: Process { pid: self.session, start: 0 }, group, session })
     }
 
     /// A process whose end is awaited.

@@ -11,7 +11,6 @@ use super::clearing::Clearing;
 use super::left::read_order;
 use super::plan::{self, Action, Facts, Presence};
 use crate::cli::Verbosity;
-use crate::service::files::{OWNER, PID, STATUS, SYSPID};
 use crate::service::moment::Moment;
 use crate::service::name::Name;
 use crate::service::pid::Pid;
@@ -312,7 +311,10 @@ impl Services {
         match watch.add(dir.path()) {
             Ok(watched) => {
                 self.watched.insert(watched, name.clone());
-                self.know(name).watched = Some(watched);
+                if self.know(name).watched.replace(watched) != Some(watched) {
+                    // what was done to its files before was not told
+                    self.signal(name, &[signals::SIGALRM]);
+                }
             }
             Err(errno) => self.go_blind(errno),
         }
@@ -355,26 +357,6 @@ impl Services {
         let supervised = !matches!(service.supervisor, Supervisor::None);
         let alive = !supervised && self.last_run(name, dir)?.is_some_and(lives);
         Ok(Facts { entry, order, supervised, alive, ending })
-    }
-
-    /// What others have done to the files of `name` is over: what is missing is put back.
-    pub fn heal(&mut self, name: &Name) {
-        let service = self.know(name);
-        service.heal_at = None;
-        let defaced = std::mem::take(&mut service.defaced);
-        if matches!(service.supervisor, Supervisor::Child(..) | Supervisor::Adopted(_)) {
-            let whole = self
-                .rundir
-                .sub(name.as_os_str())
-                .is_ok_and(|dir| [OWNER, PID, SYSPID, STATUS].iter().all(|file| dir.has(*file)));
-            if defaced || !whole {
-                self.signal(name, &[signals::SIGALRM]);
-            }
-        }
-        if let Err(fault) = self.record_clearing(name) {
-            self.put_off(name, &fault);
-        }
-        self.attend(name);
     }
 
     /// Gives a missing entry its grace anew.

@@ -1,5 +1,7 @@
 //! The runsyssv of the services: finding them, signalling them, noticing their end.
 
+use nix::errno::Errno;
+
 use super::clearing::Clearing;
 use super::left::record_of;
 use super::plan;
@@ -14,7 +16,7 @@ use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
 use crate::sys::group::lives;
 use crate::sys::owner::{Claim, Owner, record_held_by};
-use crate::sys::process;
+use crate::sys::process::{self, Handle};
 use crate::sys::{clock, signals};
 
 impl Services {
@@ -146,8 +148,25 @@ impl Services {
         if is_on_record || self.last_run(name, dir.as_ref())?.is_some_and(lives) {
             return Ok(None);
         }
+        let fault = || Fault::of("look at what is left of", name.as_os_str());
         let kill_at = clock::now() + self.options.stop_timeout;
-        Clearing::of_session(pid, kill_at).map_err(Fault::of("look at what is left of", name.as_os_str()))
+        let others = self.carriers(name).map_err(fault())?;
+        Clearing::of_session(pid, others, kill_at).map_err(fault())
+    }
+
+    /// What has the name of `name` from its runsyssv, but for other services' that were started from it.
+    fn carriers(&self, name: &Name) -> Result<Vec<Handle>, Errno> {
+        let variables = [("RUNDIR", self.options.rundir.as_os_str()), ("SYSMGR_SERVICE", name.as_os_str())];
+        let is_supervisor = |handle: &Handle| {
+            let pid = handle.process().pid;
+            self.children.contains_key(&pid)
+                || self.others.iter().filter_map(|other| self.all.get(other)).any(
+                    |service| matches!(&service.supervisor, Supervisor::Adopted(other) if other.process().pid == pid),
+                )
+        };
+        let mut carriers = process::find_carriers(&variables)?;
+        carriers.retain(|handle| !is_supervisor(handle));
+        Ok(carriers)
     }
 
     /// The last run of `name` in this boot: as it stands on record, or stood there when it was last

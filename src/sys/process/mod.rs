@@ -173,7 +173,10 @@ pub fn group_of(pid: Pid) -> Result<i32, Errno> {
 }
 
 /// The session of the process `pid`.
-fn session_of(pid: Pid) -> Result<i32, Errno> {
+///
+/// # Errors
+/// Of getsid(2): ESRCH if there is no such process.
+pub fn session_of(pid: Pid) -> Result<i32, Errno> {
     // SAFETY: getsid(2) takes and gives a number.
     Errno::result(unsafe { libc::getsid(pid.raw()) })
 }
@@ -192,6 +195,19 @@ pub fn age(process: Process) -> Duration {
 pub fn find(wanted: impl Fn(Pid, &Facts) -> bool) -> Result<Vec<Handle>, Errno> {
     let found = os::list()?.into_iter().filter(|(pid, facts)| wanted(*pid, facts));
     found.filter_map(|(pid, facts)| Handle::of_listed(pid, &facts).transpose()).collect()
+}
+
+/// Takes hold of the processes that were executed with all of these variables, but for those whose parents were too.
+/// None where the system does not tell.
+///
+/// # Errors
+/// What kept us from looking just now.
+pub fn find_carriers(variables: &[(&str, &OsStr)]) -> Result<Vec<Handle>, Errno> {
+    let mut all = os::list()?;
+    all.retain(|(pid, facts)| !facts.zombie && os::carries(*pid, variables));
+    let is_carrier = |raw: i32| all.iter().any(|(pid, _)| pid.raw() == raw);
+    let first = all.iter().filter(|(_, facts)| !is_carrier(facts.parent));
+    first.filter_map(|(pid, facts)| Handle::of_listed(*pid, facts).transpose()).collect()
 }
 
 /// Takes hold of the processes of ours that run the tool `name` with `arguments` among theirs, one behind the

@@ -77,6 +77,16 @@ pub(super) fn open_files(pid: Pid, name: &str) -> Vec<OwnedFd> {
     called.filter_map(|path| Some(File::open(path).ok()?.into())).collect()
 }
 
+/// Whether a process was executed with all of these variables.
+pub(super) fn carries(pid: Pid, variables: &[(&str, &OsStr)]) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let strings = environment.split(|byte| *byte == 0);
+    variables.iter().all(|(key, value)| {
+        let value_of = |string: &[u8]| string.strip_prefix(key.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+        strings.clone().find_map(value_of).is_some_and(|found| found == value.as_bytes())
+    })
+}
+
 /// The effective user of a process.
 pub(super) fn user_of(pid: i32) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;

@@ -56,6 +56,11 @@ pub(super) fn open_files(_: Pid, _: &str) -> Vec<OwnedFd> {
     Vec::new()
 }
 
+/// With which variables a process was executed is not told.
+pub(super) fn carries(_: Pid, _: &[(&str, &OsStr)]) -> bool {
+    false
+}
+
 /// Whose a process is, is not asked.
 pub(super) fn user_of(_: i32) -> Option<u32> {
     None
