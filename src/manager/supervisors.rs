@@ -144,8 +144,10 @@ impl Services {
             Err(fault) if is_passing(fault.errno) => return Err(fault),
             Err(_) => None,
         };
-        let is_on_record = dir.as_ref().map(record_of).transpose()?.flatten().is_some();
-        if is_on_record || self.last_run(name, dir.as_ref())?.is_some_and(lives) {
+        // remembered at once: it may be wiped before the next one is started
+        let record = dir.as_ref().map(record_of).transpose()?.flatten();
+        let run = self.last_run_by(name, record);
+        if record.is_some() || run.is_some_and(lives) {
             return Ok(None);
         }
         let fault = || Fault::of("look at what is left of", name.as_os_str());
@@ -175,13 +177,17 @@ impl Services {
     /// # Errors
     /// What kept us from reading it just now.
     pub(super) fn last_run(&mut self, name: &Name, dir: Option<&Dir>) -> Result<Option<Run>, Fault> {
-        let boot = self.boot;
         let record = dir.map(record_of).transpose()?.flatten();
+        Ok(self.last_run_by(name, record))
+    }
+
+    fn last_run_by(&mut self, name: &Name, record: Option<Record>) -> Option<Run> {
+        let boot = self.boot;
         let service = self.know(name);
         if let Some(record) = record {
             service.run = record.run.filter(|_| record.boot == boot);
         }
-        Ok(service.run)
+        service.run
     }
 
     /// Remembers the run of `name` that is on record now.
