@@ -58,6 +58,7 @@ fn build() -> Result<(), String> {
         write(&out.join(format!("{}_help.txt", command.get_name())), &help)?;
     }
 
+    spare_memory();
     println!("cargo::rerun-if-env-changed=SYSMGR_GEN_DIR");
     let generated = match variable("SYSMGR_GEN_DIR") {
         Some(folder) if folder.is_absolute() => folder,
@@ -67,6 +68,16 @@ fn build() -> Result<(), String> {
     // for the tests
     println!("cargo::rustc-env=SYSMGR_GENERATED={}", line("SYSMGR_GEN_DIR", &generated)?);
     generate(&source, &settings, &generated)
+}
+
+/// Has the linker that Rust brings along on Linux begin what a program writes to with a page of its own: else that is in
+/// two pages of each runsyssv. Other linkers do so anyway, or don't know how.
+fn spare_memory() {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let is_own = env::var_os("RUSTC_LINKER").is_none() && !flags.contains("linker") && !flags.contains("fuse-ld");
+    if is_own && env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-loadable-segments");
+    }
 }
 
 /// The settings, shown once.

@@ -4,7 +4,6 @@
 //! would stay with each of them. A test holds this against clap.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::cli::{self, Directories, Verbosity};
@@ -56,8 +55,7 @@ pub fn of_program(tool: &str, help: &str, takes_service: bool) -> Result<Request
 
 /// Prints what was asked for, and gives the exit code.
 fn tell(text: &str) -> u8 {
-    let mut out = std::io::stdout();
-    u8::from(out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err())
+    u8::from(!message::print(text))
 }
 
 /// Reads arguments, without the name of the program; with one operand or none.

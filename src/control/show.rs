@@ -14,8 +14,9 @@ use super::{complain, complain_of, tree, why};
 use crate::cli::svctl::Request;
 use crate::depends::graph::Graph;
 use crate::depends::others;
+use crate::service::errno;
 use crate::service::name::Name;
-use crate::sys::{fault, terminal};
+use crate::sys::terminal;
 
 /// In which form the status is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +159,7 @@ fn print(text: &str) -> Option<Outcome> {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return None;
     }
-    let reason = error.raw_os_error().map_or("", fault::words);
+    let reason = error.raw_os_error().map_or_else(String::new, errno::words);
     complain(&format!("cannot write to standard output: {reason}"));
     Some(Outcome::Failed)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::service::moment::Seconds;
+
 /// A length of time for people: its two greatest units.
 #[must_use]
 pub fn length(time: Duration) -> String {
@@ -23,7 +25,7 @@ pub fn length(time: Duration) -> String {
 #[must_use]
 pub fn short(time: Duration) -> String {
     if time < Duration::from_millis(9_950) {
-        format!("{:.1} s", time.as_secs_f64())
+        format!("{} s", Seconds(time))
     } else {
         length(time + Duration::from_millis(500))
     }

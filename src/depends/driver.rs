@@ -73,7 +73,7 @@ fn check(options: &Options) -> Result<(), u8> {
                 unknown = true;
             }
             Err(error) => {
-                let reason = error.raw_os_error().map_or("", crate::sys::fault::words);
+                let reason = error.raw_os_error().map_or_else(String::new, crate::service::errno::words);
                 say(options, &format!("cannot look at {}: {reason}", sysdir.join(name).display()));
                 return Err(FAILED);
             }

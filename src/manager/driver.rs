@@ -12,6 +12,7 @@ use super::plan;
 use super::rundir::{RunDir, Taken};
 use super::services::{Services, Supervisor};
 use super::shutdown::Shutdown;
+use crate::service::errno;
 use crate::service::files;
 use crate::service::moment::Moment;
 use crate::service::name::{Name, Printable};
@@ -35,7 +36,10 @@ pub fn run(options: Options) -> u8 {
     let (lock, told) = (inherited.next().flatten(), inherited.next().flatten());
     let is_resumed = lock.is_some();
     let boot = insist(process::certain_boot_id, |errno| {
-        message::say(format_args!("sysmgr: cannot learn which boot this is: {}; it is tried again", errno.desc()));
+        message::say(format_args!(
+            "sysmgr: cannot learn which boot this is: {}; it is tried again",
+            errno::words(errno as i32)
+        ));
     });
     let taken = match lock {
         Some(lock) => RunDir::resume(&options.rundir, lock),
@@ -134,7 +138,10 @@ impl Manager {
         let rundir = self.services.options.rundir.clone();
         let arguments = ["--rundir".as_ref(), rundir.as_os_str()];
         let tell = |errno: Errno| {
-            message::say(format_args!("sysmgr: cannot list processes: {}; it is tried again", errno.desc()));
+            message::say(format_args!(
+                "sysmgr: cannot list processes: {}; it is tried again",
+                errno::words(errno as i32)
+            ));
         };
         for (handle, name) in insist(|| process::find_tools("runsyssv", &arguments), tell) {
             let Ok(name) = Name::new(&name) else { continue };

@@ -331,7 +331,7 @@ impl Services {
             let rescan = self.options.rescan.as_millis();
             message::say(format_args!(
                 "sysmgr: cannot watch all directories ({}); they are looked at every {rescan} ms instead",
-                errno.desc()
+                crate::service::errno::words(errno as i32)
             ));
         }
     }

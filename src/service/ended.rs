@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
+
+use super::errno;
 
 /// How the last run of a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,8 +62,8 @@ impl Ended {
                 let core = if core { " (core dumped)" } else { "" };
                 format!("killed by {}{core}", signal_name(number))
             }
-            Self::Exec(errno) => format!("cannot be executed: {}", Errno::from_raw(errno).desc()),
-            Self::Fork(errno) => format!("no process could be made: {}", Errno::from_raw(errno).desc()),
+            Self::Exec(errno) => format!("cannot be executed: {}", errno::words(errno)),
+            Self::Fork(errno) => format!("no process could be made: {}", errno::words(errno)),
             Self::Unknown => "ended in an unknown way while its supervisor was dead".to_owned(),
         }
     }
@@ -72,7 +73,7 @@ impl Ended {
     pub fn in_words_with(self, interpreter: Option<&str>) -> String {
         match (self, interpreter) {
             (Self::Exec(errno), Some(interpreter)) => {
-                format!("cannot be executed: {interpreter}: {}", Errno::from_raw(errno).desc())
+                format!("cannot be executed: {interpreter}: {}", errno::words(errno))
             }
             _ => self.in_words(),
         }

@@ -1,6 +1,7 @@
 //! The vocabulary of services: pure values and their written forms, no system calls.
 
 pub mod ended;
+pub mod errno;
 pub mod files;
 pub mod moment;
 pub mod name;

@@ -1,5 +1,6 @@
 //! A point on the monotonic clock.
 
+use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -13,6 +14,16 @@ impl Moment {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A length of time in seconds, with tenths.
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = millis(self.0).saturating_add(50) / 100;
+        write!(f, "{}.{}", tenths / 10, tenths % 10)
     }
 }
 

@@ -1,7 +1,5 @@
 //! The record in `.owner`: which process a supervisor has started.
 
-use std::io::Write as _;
-
 use super::pid::Pid;
 
 /// The bytes that a record takes in its file, whatever it says: allocated when the file is made, so
@@ -117,7 +115,8 @@ impl Record {
         let locked = if self.locked { " locked" } else { "" };
         let boot = self.boot.as_str();
         // At most 7 + 10 + 41 + 3 * 12 + 21 + 5 + 7 bytes: it always fits.
-        let _ = write!(&mut bytes[..], "sysmgr {VERSION} {boot} {pid} {start} {group} {session} {told}{locked}");
+        let text = format!("sysmgr {VERSION} {boot} {pid} {start} {group} {session} {told}{locked}");
+        bytes.iter_mut().take(LENGTH - 1).zip(text.bytes()).for_each(|(place, byte)| *place = byte);
         bytes
     }
 

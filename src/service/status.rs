@@ -187,11 +187,16 @@ impl fmt::Display for Quoted<'_> {
 
 fn unquote(quoted: &str) -> Option<String> {
     let inner = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
-    let value = inner.replace("'\\''", "\u{0}");
-    if value.contains('\'') {
-        return None;
+    let mut parts = inner.split('\'');
+    let mut value = parts.next()?.to_owned();
+    while let Some(part) = parts.next() {
+        if part != "\\" || parts.next() != Some("") {
+            return None;
+        }
+        value.push('\'');
+        value.push_str(parts.next()?);
     }
-    Some(value.replace('\u{0}', "'"))
+    Some(value)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::machine::{Effect, Event, Machine, State};
 use super::takeover::Resume;
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
+use crate::service::errno;
 use crate::service::moment::Moment;
 use crate::service::order::Order;
 use crate::service::record::{BootId, Record, Run, Told};
@@ -100,7 +101,7 @@ pub fn run(options: Options) -> u8 {
 
 /// Says what can't be known now, and is asked again.
 pub(super) fn refused(options: &Options, tried: &str, errno: Errno) {
-    let why = errno.desc();
+    let why = errno::words(errno as i32);
     message::say(format_args!("sysmgr: {}: cannot {tried}: {why}; it is tried again", options.name));
 }
 

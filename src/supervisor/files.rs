@@ -1,5 +1,6 @@
 //! The files of one service in the run directory, and keeping them as they should be.
 
+use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -14,7 +15,6 @@ use crate::service::status::Status;
 use crate::sys::fault::Fault;
 use crate::sys::files::Dir;
 use crate::sys::owner::{Claim, Owner};
-use crate::sys::stamp::Content;
 
 /// The directory of a service, under our lock.
 #[derive(Debug)]
@@ -25,14 +25,16 @@ pub struct Files {
     pid: Written,
     syspid: Written,
     status: Written,
+    /// The next status, in memory that is used again and again.
+    draft: String,
 }
 
-/// A file that we have written.
+/// A file that we have written, or removed.
 #[derive(Debug, Default)]
 struct Written {
-    content: Option<Vec<u8>>,
-    /// As it was written; none if that has failed.
-    as_written: Option<Content>,
+    content: Option<String>,
+    /// Whether that could be done.
+    done: bool,
 }
 
 /// What came of taking over a service.
@@ -53,10 +55,7 @@ impl Files {
         let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
         Ok(match Owner::claim(&dir)? {
             Claim::Held(pid) => Opened::Held(pid),
-            Claim::Ours(owner, record) => {
-                let none = Written::default;
-                Opened::Ours(Self { dir, owner, pid: none(), syspid: none(), status: none() }, record)
-            }
+            Claim::Ours(owner, record) => Opened::Ours(Self::of(dir, owner), record),
         })
     }
 
@@ -67,8 +66,12 @@ impl Files {
     pub fn resume(rundir: &Path, name: &Name, lock: OwnedFd) -> Result<Opened, Fault> {
         let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
         let (owner, record) = Owner::inherited(lock).map_err(Fault::of("read", dir.path().join(files::OWNER)))?;
+        Ok(Opened::Ours(Self::of(dir, owner), record))
+    }
+
+    fn of(dir: Dir, owner: Owner) -> Self {
         let none = Written::default;
-        Ok(Opened::Ours(Self { dir, owner, pid: none(), syspid: none(), status: none() }, record))
+        Self { dir, owner, pid: none(), syspid: none(), status: none(), draft: String::with_capacity(256) }
     }
 
     /// Lets the lock survive the next execve(2), or not; gives the number of its descriptor.
@@ -94,7 +97,7 @@ impl Files {
                 }
             }
         }
-        self.owner.restore(record).map_err(Fault::of("write", self.dir.path().join(files::OWNER)))?;
+        self.write_record(record)?;
         self.pid.restore(&self.dir, files::PID)?;
         self.syspid.restore(&self.dir, files::SYSPID)?;
         self.status.restore(&self.dir, files::STATUS)
@@ -129,11 +132,14 @@ impl Files {
     /// # Errors
     /// What the system refused.
     pub fn write_status(&mut self, status: &Status) -> Result<(), Fault> {
-        let content = status.to_string().into_bytes();
-        if self.status.as_written.is_some() && self.status.content.as_ref() == Some(&content) {
+        self.draft.clear();
+        let _ = write!(self.draft, "{status}");
+        if self.status.done && self.status.content.as_ref() == Some(&self.draft) {
             return Ok(());
         }
-        self.status.set(&self.dir, files::STATUS, Some(content))
+        let before = self.status.content.replace(std::mem::take(&mut self.draft));
+        self.draft = before.unwrap_or_else(|| String::with_capacity(256));
+        self.status.put(&self.dir, files::STATUS)
     }
 
     /// The status that our predecessor has left.
@@ -148,9 +154,7 @@ impl Files {
 
     /// Removes the ready file, which the next run has to make anew.
     pub fn remove_ready(&self) {
-        if self.dir.has(files::READY) {
-            let _ = self.dir.remove(files::READY);
-        }
+        let _ = self.dir.remove(files::READY);
     }
 
     /// What the lock says; nothing if there is none.
@@ -189,28 +193,30 @@ impl Files {
 }
 
 impl Written {
-    fn set(&mut self, dir: &Dir, name: &str, content: Option<Vec<u8>>) -> Result<(), Fault> {
-        self.as_written = None;
+    fn set(&mut self, dir: &Dir, name: &str, content: Option<String>) -> Result<(), Fault> {
         self.content = content;
+        self.put(dir, name)
+    }
+
+    fn put(&mut self, dir: &Dir, name: &str) -> Result<(), Fault> {
+        self.done = false;
         match &self.content {
-            Some(content) => {
-                self.as_written = Some(dir.put(name, content)?);
-                Ok(())
-            }
-            None => dir.remove(name),
+            Some(content) => dir.replace(name, content.as_bytes())?,
+            None => dir.remove(name)?,
         }
+        self.done = true;
+        Ok(())
     }
 
     fn restore(&mut self, dir: &Dir, name: &str) -> Result<(), Fault> {
-        let there = dir.holds(name);
-        if self.content.is_some() == there.is_some() && self.as_written == there {
-            return Ok(());
-        }
-        let content = self.content.take();
-        self.set(dir, name, content)
+        let stands = match &self.content {
+            Some(content) => dir.holds(name, content.as_bytes()),
+            None => !dir.has(name),
+        };
+        if self.done && stands { Ok(()) } else { self.put(dir, name) }
     }
 }
 
-fn line(pid: Pid) -> Vec<u8> {
-    format!("{pid}\n").into_bytes()
+fn line(pid: Pid) -> String {
+    format!("{pid}\n")
 }

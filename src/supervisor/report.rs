@@ -5,6 +5,7 @@ use super::machine::State;
 use super::run::service_path;
 use crate::cli::Verbosity;
 use crate::service::ended::Ended;
+use crate::service::moment::Seconds;
 use crate::service::record::{Process, Record};
 use crate::service::status::{Phase, Status};
 use crate::sys::fault::Fault;
@@ -80,11 +81,11 @@ impl Supervisor {
         let Some(last) = self.machine.last else {
             return;
         };
-        let run = self.machine.last_run.unwrap_or_default().as_secs_f32();
+        let run = Seconds(self.machine.last_run.unwrap_or_default());
         let ended = match last {
             Ended::Exec(_) => last.in_words_with(interpreter::missing(service_path(self.path)).as_deref()),
             Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => {
-                format!("{} after {run:.1} s", last.in_words())
+                format!("{} after {run} s", last.in_words())
             }
         };
         match self.machine.state {
@@ -92,14 +93,15 @@ impl Supervisor {
                 self.say(Verbosity::Verbose, format_args!("{ended}, as it was told"));
             }
             State::Backoff(at) => {
-                let wait = at.since(clock::now()).as_secs_f32();
+                let wait = at.since(clock::now());
+                let seconds = Seconds(wait);
                 if let Some(reason) = &self.reason {
-                    self.say(Verbosity::Normal, format_args!("{ended}: {reason}; tried again in {wait:.1} s"));
-                } else if wait > 0.0 {
+                    self.say(Verbosity::Normal, format_args!("{ended}: {reason}; tried again in {seconds} s"));
+                } else if !wait.is_zero() {
                     let failures = self.machine.failures;
                     self.say(
                         Verbosity::Normal,
-                        format_args!("{ended}, {failures} times in a row; tried again in {wait:.1} s"),
+                        format_args!("{ended}, {failures} times in a row; tried again in {seconds} s"),
                     );
                 } else {
                     self.say(Verbosity::Normal, format_args!("{ended}; started again"));

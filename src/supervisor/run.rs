@@ -40,7 +40,7 @@ impl Supervisor {
                 return self.step(Event::NotSpawned(errno as i32));
             }
         };
-        let (pid, group) = (waiting.pid, waiting.group);
+        let (pid, group) = (waiting.pid, waiting.group());
         let process = match process::certain_identity(pid) {
             Ok(process) => process,
             Err(errno) => {

@@ -38,14 +38,16 @@ impl Context {
     fn with_umask(set: &[(&str, &OsStr)], umask: Umask) -> Self {
         let own: Vec<CString> =
             set.iter().filter_map(|(key, value)| assignment(key.as_bytes(), value.as_bytes())).collect();
-        let inherited = environment().into_iter().filter(|string| {
+        let there = environment();
+        // no more than that: it stays as long as we do
+        let mut environment = Vec::with_capacity(there.len() + own.len() + 1);
+        let inherited = there.iter().copied().filter(|string| {
             // SAFETY: a string of the environment, which nobody changes.
             let string = unsafe { CStr::from_ptr(*string) }.to_bytes();
             let name = string.split(|byte| *byte == b'=').next();
             !set.iter().any(|(key, _)| name == Some(key.as_bytes()))
         });
-        let mut environment: Vec<_> = inherited.chain(own.iter().map(|string| string.as_ptr())).collect();
-        environment.push(std::ptr::null());
+        environment.extend(inherited.chain(own.iter().map(|string| string.as_ptr())).chain([std::ptr::null()]));
         Self { umask, environment, _own: own }
     }
 }
@@ -55,18 +57,19 @@ unsafe extern "C" {
 }
 
 /// The strings of our own environment: not copied, since they are there as long as we are.
-fn environment() -> Vec<*const libc::c_char> {
-    let mut strings = Vec::new();
+fn environment() -> &'static [*const libc::c_char] {
     // SAFETY: a list of strings that ends in null, or null itself; this program has one thread, and
     // changes its environment only before it looks at it here.
     unsafe {
-        let mut next = environ;
-        while !next.is_null() && !(*next).is_null() {
-            strings.push(*next);
-            next = next.add(1);
+        if environ.is_null() {
+            return &[];
         }
+        let mut length = 0;
+        while !(*environ.add(length)).is_null() {
+            length += 1;
+        }
+        std::slice::from_raw_parts(environ, length)
     }
-    strings
 }
 
 fn assignment(key: &[u8], value: &[u8]) -> Option<CString> {

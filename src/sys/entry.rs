@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::fault::is_passing;
 use super::stamp::Stamp;
+use crate::service::errno;
 use crate::service::name::Printable;
 
 /// What an entry is.
@@ -105,7 +106,7 @@ pub fn look(sysdir: &Path, name: &Path, owner_check: bool) -> Entry {
 fn unreadable(error: &std::io::Error) -> Entry {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(errno) if is_passing(errno) => Entry::Unknown(errno),
-        _ => Entry::Refused(Refusal::Unreadable(describe(error))),
+        _ => Entry::Refused(Refusal::Unreadable(error.raw_os_error().map_or_else(|| error.to_string(), errno::words))),
     }
 }
 
@@ -161,9 +162,4 @@ fn stamp(file: &std::fs::Metadata) -> Stamp {
         changed: (file.ctime(), file.ctime_nsec()),
         length: i64::try_from(file.len()).unwrap_or(i64::MAX),
     }
-}
-
-/// The system's reason alone, without Rust's number behind it.
-fn describe(error: &std::io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned())
 }

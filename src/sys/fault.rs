@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::service::errno;
 use crate::service::name::Printable;
 
 /// A system call that failed, as a sentence for people: what was tried, with what, and why not.
@@ -38,14 +39,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::os::unix::ffi::OsStrExt;
         let path = Printable(self.path.as_os_str().as_bytes());
-        write!(f, "cannot {} {path}: {}", self.tried, self.errno.desc())
+        write!(f, "cannot {} {path}: {}", self.tried, errno::words(self.errno as i32))
     }
 }
 
 impl std::error::Error for Fault {}
-
-/// The system's reason for an error of this number.
-#[must_use]
-pub fn words(errno: i32) -> &'static str {
-    Errno::from_raw(errno).desc()
-}

@@ -14,7 +14,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat, write};
 
 use super::exchange;
 use super::fault::{Fault, is_passing};
-use super::stamp::{Content, Stamp};
+use super::stamp::Stamp;
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
@@ -183,6 +183,14 @@ impl Dir {
         self.read_for_certain(name, buffer).unwrap_or(Some(&[]))
     }
 
+    /// Whether the file `name` is as `replace` would make it.
+    #[must_use]
+    pub fn holds(&self, name: &str, content: &[u8]) -> bool {
+        let mut there = vec![0; content.len() + 1];
+        let is_file = |stat: FileStat| is_regular(&stat) && stat.st_mode & 0o7777 == 0o644;
+        self.look_at(name).is_ok_and(is_file) && self.read(name, &mut there) == Some(content)
+    }
+
     /// Reads the file `name`, up to a million bytes. `None` if it can't be read.
     #[must_use]
     pub fn read_whole(&self, name: &str) -> Option<Vec<u8>> {
@@ -194,13 +202,13 @@ impl Dir {
     }
 
     /// Replaces the file `name` by one of mode 0644 that has `content`: a reader sees the old one
-    /// or the new one, whole. Gives what `holds` says as long as nobody else changes it.
+    /// or the new one, whole.
     ///
     /// # Errors
     /// Of open(2), write(2) and rename(2). The old file is still there then.
-    pub fn put(&self, name: &str, content: &[u8]) -> Result<Content, Fault> {
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let aside = aside(name);
-        let written = self.write_aside(&aside, content).and_then(|written| {
+        let written = self.write_aside(&aside, content).and_then(|()| {
             let rename = || renameat(&self.fd, aside.as_str(), &self.fd, name);
             let renamed = match rename() {
                 // what is no file has no business there
@@ -210,26 +218,14 @@ impl Dir {
                 }
                 other => other,
             };
-            renamed.map(|()| written).inspect_err(|_| {
+            renamed.inspect_err(|_| {
                 let _ = unlinkat(&self.fd, aside.as_str(), UnlinkatFlags::NoRemoveDir);
             })
         });
         written.map_err(Fault::of("write", self.path.join(name)))
     }
 
-    /// As `put`, for who need not know it again.
-    #[allow(clippy::missing_errors_doc)] // those of `put`
-    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
-        self.put(name, content).map(drop)
-    }
-
-    /// What there is in the place of the file `name`, to be compared with what `put` gave.
-    #[must_use]
-    pub fn holds(&self, name: &str) -> Option<Content> {
-        self.look_at(name).ok().map(|stat| Content::of(&stat))
-    }
-
-    fn write_aside(&self, aside: &str, content: &[u8]) -> Result<Content, Errno> {
+    fn write_aside(&self, aside: &str, content: &[u8]) -> Result<(), Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let fd = match self.open_file(aside, flags, 0o644) {
             Err(Errno::EEXIST) => {
@@ -243,7 +239,7 @@ impl Dir {
         if written.is_err() {
             let _ = unlinkat(&self.fd, aside, UnlinkatFlags::NoRemoveDir);
         }
-        written.and_then(|()| Ok(Content::of(&fstat(&fd)?)))
+        written
     }
 
     /// Makes the file `name`, of mode 0644 with `content`, unless there is one already: whether it

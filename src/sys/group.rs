@@ -120,16 +120,41 @@ pub fn lives(run: Run) -> bool {
     process::is_alive(run.process) || !matches!(rest_of(run), Rest::Nothing)
 }
 
-/// Makes a new group in our session whose leader does nothing more than to end, and is not reaped: as
-/// long as that is so, others may join.
-///
-/// # Errors
-/// Of fork(2).
-pub fn create() -> Result<Pid, Errno> {
-    loop {
-        if let Some(leader) = helper(0)? {
+/// The leader of a new group in our session: it does nothing more than to end, and is not reaped. As long
+/// as that is so, others may join.
+#[derive(Debug)]
+pub struct Leader(Pid);
+
+impl Leader {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Of fork(2).
+    pub fn make() -> Result<Self, Errno> {
+        if let Some(pid) = child::that_ends()?.and_then(Pid::new) {
+            let leader = Self(pid);
+            // SAFETY: setpgid(2) takes two numbers. On Linux a child that has ended may be moved too.
+            Errno::result(unsafe { libc::setpgid(pid.raw(), 0) })?;
             return Ok(leader);
         }
+        loop {
+            if let Some(leader) = helper(0)? {
+                return Ok(Self(leader));
+            }
+        }
+    }
+
+    /// The number of the group.
+    #[must_use]
+    pub fn group(&self) -> Pid {
+        self.0
+    }
+}
+
+/// It is reaped.
+impl Drop for Leader {
+    fn drop(&mut self) {
+        reap::reap(self.0.raw());
     }
 }
 

@@ -1,18 +1,31 @@
-//! Messages on standard error.
+//! Messages on standard error, and what is printed.
 
-use std::fmt;
-use std::io::Write as _;
+use std::fmt::{self, Write as _};
 
 use nix::libc;
 
 /// Writes one line, whole or not at all. A standard error that is closed, full or blocked loses the
 /// line; it never stalls the program.
 pub fn say(line: fmt::Arguments<'_>) {
-    let mut text = Vec::with_capacity(256);
-    if writeln!(text, "{line}").is_err() {
-        return;
+    let mut text = String::with_capacity(256);
+    if writeln!(text, "{line}").is_ok() {
+        write(text.as_bytes());
     }
-    write(&text);
+}
+
+/// Writes to standard output, all of it: whether that could be done.
+#[must_use]
+pub fn print(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        // SAFETY: the buffer is valid for the length given.
+        match usize::try_from(unsafe { libc::write(1, rest.as_ptr().cast(), rest.len()) }) {
+            Ok(n) => rest = &rest[n..],
+            Err(_) if nix::errno::Errno::last() == nix::errno::Errno::EINTR => {}
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// Where others write to the same pipe, room that was there a moment ago may be gone: so a pipe or a

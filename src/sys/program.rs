@@ -6,7 +6,6 @@
 //! less memory, and starts and ends faster.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -32,8 +31,7 @@ pub fn arguments() -> Vec<OsString> {
 }
 
 /// Runs `main`, whose result is the exit code, with what the standard library would have seen to:
-/// that there are three standard descriptors, that a pipe without reader is an error and no death,
-/// and that what was printed comes out.
+/// that there are three standard descriptors, and that a pipe without reader is an error and no death.
 ///
 /// # Safety
 /// `list` is what the system gave to the program, or ends in null at least.
@@ -49,9 +47,7 @@ pub unsafe fn begin(list: *const *const c_char, main: fn() -> u8) -> c_int {
         }
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
     }
-    let code = main();
-    let _ = std::io::stdout().flush();
-    c_int::from(code)
+    c_int::from(main())
 }
 
 /// Makes the function `$main` the program, see `sys::program`.

@@ -32,10 +32,15 @@ pub(super) fn await_dead(pid: i32) -> Option<Ended> {
     }
 }
 
-/// Reaps the child `pid`, which has ended.
+/// Reaps the child `pid`, which has ended or does nothing more than that.
 pub fn reap(pid: i32) {
+    // also one whose end is not signalled
+    #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
+    const ANY: libc::c_int = libc::__WALL;
+    #[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
+    const ANY: libc::c_int = 0;
     #[allow(clippy::cast_sign_loss)]
-    while wait(libc::P_PID, pid as libc::id_t, 0) == Err(Errno::EINTR) {}
+    while wait(libc::P_PID, pid as libc::id_t, ANY) == Err(Errno::EINTR) {}
 }
 
 /// Whether `pid` is a child of ours, living or not.

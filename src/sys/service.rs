@@ -9,7 +9,8 @@ use nix::libc::{self, c_int, c_void};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::context::Context;
-use super::{calls, child, group, reap, signals};
+use super::group::Leader;
+use super::{calls, child, signals};
 use crate::service::pid::Pid;
 
 /// A process that will execute the service when the gate is opened, and exits when it can't be any
@@ -18,8 +19,7 @@ use crate::service::pid::Pid;
 pub struct Waiting {
     /// Its process id, which stays that of the service.
     pub pid: Pid,
-    /// Its process group, which it does not lead.
-    pub group: Pid,
+    leader: Leader,
     gate: OwnedFd,
 }
 
@@ -28,6 +28,8 @@ pub struct Waiting {
 pub struct Gate {
     fd: OwnedFd,
     pid: Pid,
+    /// Reaped with this: by then it has ended, and nobody waits for that.
+    _leader: Leader,
 }
 
 /// Makes the process for the service whose file is `path`. What it is given is there for ever, since
@@ -37,7 +39,7 @@ pub struct Gate {
 /// Of socketpair(2) and fork(2).
 pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, Errno> {
     let (gate, inner) = pair()?;
-    let leader = group::create()?;
+    let leader = Leader::make()?;
     let orders = Orders { path, context, gate: inner.as_raw_fd(), outer: gate.as_raw_fd() };
     // SAFETY: this program has one thread; the argument is what the child takes, and what that
     // points to is never changed or freed.
@@ -45,11 +47,10 @@ pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, E
     if let Ok(pid) = made {
         // SAFETY: setpgid(2) takes two numbers. The child has not called execve(2), the group has
         // an unreaped leader and is in our session: it can't fail but by a child killed meanwhile.
-        unsafe { libc::setpgid(pid, leader.raw()) };
+        unsafe { libc::setpgid(pid, leader.group().raw()) };
     }
-    reap::reap(leader.raw());
     let pid = Pid::new(made?).ok_or(Errno::EAGAIN)?;
-    Ok(Waiting { pid, group: leader, gate })
+    Ok(Waiting { pid, leader, gate })
 }
 
 /// Two sockets that are closed at the next execve(2).
@@ -70,13 +71,19 @@ fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 impl Waiting {
+    /// Its process group, which it does not lead.
+    #[must_use]
+    pub fn group(&self) -> Pid {
+        self.leader.group()
+    }
+
     /// Opens the gate.
     #[must_use]
     pub fn release(self) -> Gate {
         let go = [1_u8];
         // SAFETY: the buffer is one byte. A child that is gone already will be reaped as such.
         unsafe { libc::send(self.gate.as_raw_fd(), go.as_ptr().cast(), 1, libc::MSG_NOSIGNAL) };
-        Gate { fd: self.gate, pid: self.pid }
+        Gate { fd: self.gate, pid: self.pid, _leader: self.leader }
     }
 }
 

@@ -13,34 +13,6 @@ pub struct Stamp {
     pub length: i64,
 }
 
-/// What a file holds and who may read it, for comparing: another name of the file is no change, so that it can be
-/// known before the file gets its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content {
-    file: (u64, u64),
-    /// When it was last written to: seconds and nanoseconds.
-    written: (i64, i64),
-    length: i64,
-    mode: u32,
-}
-
-impl Content {
-    // as below
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::useless_conversion, clippy::cast_lossless)]
-    pub(super) fn of(stat: &FileStat) -> Self {
-        #[cfg(not(target_os = "netbsd"))]
-        let nanoseconds = stat.st_mtime_nsec;
-        #[cfg(target_os = "netbsd")]
-        let nanoseconds = stat.st_mtimensec;
-        Self {
-            file: (stat.st_dev as u64, stat.st_ino as u64),
-            written: (stat.st_mtime as i64, nanoseconds as i64),
-            length: stat.st_size as i64,
-            mode: stat.st_mode as u32,
-        }
-    }
-}
-
 impl Stamp {
     // the fields have other widths on other systems
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::useless_conversion, clippy::cast_lossless)]
