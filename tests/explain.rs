@@ -111,6 +111,7 @@ fn why_knows_what_failures_often_mean() {
             svctl(&bed, "why background").out.contains("it has put itself in the background")
         });
         let said = svctl(&bed, "status background").ended(1);
+        assert!(said.out.contains(": exited with 0 after ") && said.out.contains(": it has put itself in"), "{said:?}");
         assert!(said.out.contains("--foreground"), "{said:?}");
     }
     // what it has left in a session of its own is nobody's, and would be left over

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use sysmgr::control::report::{Condition, Main, Place, View};
+use sysmgr::control::condition::Condition;
+use sysmgr::control::report::{Main, Place, View};
 use sysmgr::depends::lines::Awaited;
 use sysmgr::service::ended::Ended;
 use sysmgr::service::moment::Moment;

@@ -109,7 +109,7 @@ fn service(view: &View, depends: Vec<String>) -> Service {
         waits_for: view.waits.iter().map(Awaited::plain).collect(),
         lacks: view.lacks.iter().map(|(name, _)| name.to_string()).collect(),
         depends,
-        reason: status.and_then(|status| status.reason.clone()).or(refusal),
+        reason: view.remark().or(refusal),
         suspended: view.main.is_some_and(|main| main.suspended),
         stale: view.stale,
         present: view.place != Place::Missing,

@@ -1,5 +1,6 @@
 //! svctl: tells services to start, stop, restart...; says how they are.
 
+pub mod condition;
 pub mod goal;
 mod json;
 mod live;

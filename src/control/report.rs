@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::condition::Condition;
 use super::words::{length, list, short, times};
 use crate::depends::lines::Awaited;
 use crate::service::ended::Ended;
@@ -70,67 +71,6 @@ pub struct View {
     pub managed: bool,
     /// When all this was seen.
     pub now: Moment,
-}
-
-/// In which condition a service is, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// It runs.
-    Up,
-    /// It runs, and was told to end.
-    Stopping,
-    /// Its process does not execute it yet.
-    Starting,
-    /// It runs, but waits for others in sysmgr-depends.
-    Waiting,
-    /// It has ended, and what it left behind is being ended.
-    Clearing,
-    /// It has failed, and is tried again.
-    Backoff,
-    /// Its file can't be a service.
-    Refused,
-    /// It has no process, because of an order.
-    Down,
-    /// It should have a process, and has none.
-    Lost,
-    /// Nothing is known of it in this boot.
-    New,
-}
-
-impl Condition {
-    /// Whether the service counts as up.
-    #[must_use]
-    pub const fn is_up(self) -> bool {
-        matches!(self, Self::Up | Self::Stopping)
-    }
-
-    /// One word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Stopping => "stopping",
-            Self::Starting => "starting",
-            Self::Waiting => "waiting",
-            Self::Clearing => "clearing",
-            Self::Backoff => "backoff",
-            Self::Refused => "refused",
-            Self::Down => "down",
-            Self::Lost => "lost",
-            Self::New => "new",
-        }
-    }
-
-    /// The same for people, where another service is meant.
-    #[must_use]
-    pub const fn plain(self) -> &'static str {
-        match self {
-            Self::Backoff => "failing",
-            Self::Lost => "gone",
-            Self::New => "not started",
-            _ => self.word(),
-        }
-    }
 }
 
 impl View {
@@ -240,8 +180,7 @@ impl View {
     /// Why its file can't be a service.
     #[must_use]
     pub fn refusal(&self) -> String {
-        let reason = self.status.as_ref().and_then(|status| status.reason.clone());
-        match (reason, &self.place) {
+        match (self.remark(), &self.place) {
             (Some(reason), _) => reason,
             (None, Place::Refused(reason)) => reason.clone(),
             (None, Place::Missing) => "it is not in the service directory".to_owned(),
@@ -256,6 +195,12 @@ impl View {
         Some(at.since(self.now))
     }
 
+    /// What its supervisor has remarked of it.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        self.status.as_ref()?.reason.clone()
+    }
+
     fn backoff(&self) -> String {
         let next = match self.next_try() {
             _ if !self.supervised && !self.managed => "not tried again, since sysmgr is not running".to_owned(),
@@ -264,11 +209,9 @@ impl View {
         };
         let last = self.last_run().map_or_else(String::new, |last| format!(": {last}"));
         let failures = self.status.as_ref().map_or(0, |status| status.failures);
-        if failures > 1 {
-            format!("{next}{last}, {} in a row", times(failures.into()))
-        } else {
-            format!("{next}{last}")
-        }
+        let often = if failures > 1 { format!(", {} in a row", times(failures.into())) } else { String::new() };
+        let reason = self.remark().map_or_else(String::new, |reason| format!(": {reason}"));
+        format!("{next}{last}{often}{reason}")
     }
 
     /// What happened, and when, if that is known.
@@ -333,7 +276,6 @@ impl View {
             notes.push("without a supervisor, and sysmgr is not running".to_owned());
         }
         if condition == Condition::Backoff {
-            notes.extend(self.status.as_ref().and_then(|status| status.reason.clone()));
             notes.extend(self.round());
         }
         notes

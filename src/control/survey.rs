@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-use super::report::{Condition, Main, Place, View};
+use super::condition::Condition;
+use super::report::{Main, Place, View};
 use crate::depends::graph::Graph;
 use crate::depends::lines::Awaited;
 use crate::depends::others::{self, living_waiters};

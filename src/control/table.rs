@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Condition, View};
+use super::condition::Condition;
+use super::report::View;
 use super::words::{columns, cut, length};
 
 /// How the terminal wants it.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::report::{Condition, Place, STALE, SUSPENDED, View};
+use super::condition::Condition;
+use super::report::{Place, STALE, SUSPENDED, View};
 use super::words::{length, short, times};
 use crate::depends::graph::Graph;
 use crate::depends::lines::Awaited;
@@ -138,7 +139,7 @@ fn hints(view: &View) -> Vec<String> {
         }
         Condition::Stopping => hints.push(format!("'svctl stop -f {name}' kills it")),
         Condition::Backoff => {
-            hints.extend(failure(view).map(str::to_owned));
+            hints.extend(view.remark().or_else(|| failure(view).map(str::to_owned)));
             hints.extend(own_words(view));
         }
         Condition::Waiting => {
@@ -175,11 +176,7 @@ fn own_words(view: &View) -> Option<String> {
 
 /// What a failure often means.
 fn failure(view: &View) -> Option<&'static str> {
-    let status = view.status.as_ref()?;
-    if status.reason.is_some() {
-        return None;
-    }
-    Some(match status.last_exit? {
+    Some(match view.status.as_ref()?.last_exit? {
         Ended::Code(0) => {
             "a service has to go on running in the foreground; daemons have a flag for that, such as -f, -n, -D or --foreground"
         }

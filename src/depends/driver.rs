@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::lines::Awaited;
 use super::others::{Other, Others};
 use super::register::Register;
@@ -127,9 +129,11 @@ impl<'o> Waiting<'o> {
         let services = &self.options.services;
         // the line first: that this run has waited is only true while a line, or none any more, is there
         if let Err(fault) = register.write(&self.awaited).and_then(|()| register.learn(services)) {
-            self.say(&format!(
-                "others cannot see that it waits: {fault}; sysmgr-depends has to run as the user of sysmgr"
-            ));
+            let advice = match fault.errno {
+                Errno::EPERM | Errno::EACCES => "; call sysmgr-depends first, then give up privileges",
+                _ => "",
+            };
+            self.say(&format!("others cannot see that it waits: {fault}{advice}"));
             return Ok(());
         }
         let circle = self.others.graph(&register.name, services).circle(&register.name);
@@ -172,9 +176,14 @@ impl<'o> Waiting<'o> {
             }
             let left = self.end.map(|end| end.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
+                let services: Vec<String> = missing.iter().filter_map(Awaited::service).map(Name::typed).collect();
+                let advice = match &services[..] {
+                    [] => String::new(),
+                    services => format!(" ('svctl why {}' tells more)", services.join(" ")),
+                };
                 let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
                 let time = self.options.timeout.unwrap_or_default().as_secs_f64();
-                self.say(&format!("waited {time} s in vain for {}", missing.join(", ")));
+                self.say(&format!("waited {time} s in vain for {}{advice}", missing.join(", ")));
                 return LATE;
             }
             let heal = self.make_known(&missing, calm);

@@ -19,7 +19,7 @@ use crate::sys::{clock, reap, service, signals};
 
 /// Why a service that runs, in a way, is held down.
 const DETACHED: &str = "it has put itself in the background, where it can't be supervised; \
-    have it stay in the foreground: most daemons have a flag for that, such as -f, -F, -n, -D or --foreground";
+    daemons have a flag to stay in the foreground, such as -f, -F, -n, -D or --foreground";
 
 impl Supervisor {
     pub(super) fn spawn(&mut self) {

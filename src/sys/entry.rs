@@ -57,7 +57,11 @@ impl fmt::Display for Refusal {
             Self::NotExecutable => f.write_str("it is not executable (chmod +x makes it a service)"),
             Self::Unreadable(error) => write!(f, "it cannot be looked at: {error}"),
             Self::Owner(path, uid) => {
-                write!(f, "{} belongs to user {uid}, not to root, who would run what they write", shown(path))
+                write!(
+                    f,
+                    "{} belongs to user {uid}, and root runs only what belongs to root (chown root mends it)",
+                    shown(path)
+                )
             }
             Self::Writable(path, mode) => write!(
                 f,
