@@ -146,7 +146,7 @@ fn every_example_service_can_be_executed() {
     for folder in ["run", "services", "container/services"] {
         for entry in fs::read_dir(format!("{EXAMPLES}/{folder}")).unwrap() {
             let path = entry.unwrap().path();
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o755, "{}", path.display());
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o555, 0o555, "{}", path.display());
             assert!(fs::read_to_string(&path).unwrap().starts_with("#!/bin/sh\n"), "{}", path.display());
         }
     }
