@@ -19,7 +19,8 @@ const PARENT: &str = "exec 9>>$BED/held.$SYSMGR_SERVICE; flock -n 9 || echo twic
     exec sleep 1000";
 
 fn bed() -> TestBed {
-    TestBed::new().with_delays(10, 50)
+    // what is deaf at the end of a test has no long time either
+    TestBed::new().with_delays(10, 50).with("SHUTDOWN_TIMEOUT_MS", "800")
 }
 
 /// The calls of a trace, each with how many of its name there have been.

@@ -48,7 +48,7 @@ fn a_suspended_supervisor_carries_out_the_order_when_it_goes_on() {
 
 #[test]
 fn a_suspended_svctl_ends_when_it_goes_on() {
-    let bed = TestBed::new().started();
+    let bed = TestBed::new().with("SHUTDOWN_TIMEOUT_MS", "400").started();
     bed.service("deaf", "trap '' TERM; exec sleep 1000");
     let pid = bed.up("deaf");
     until("it is deaf", || process::status_line(pid, "SigIgn").is_some_and(|set| set.ends_with("4000")));
@@ -63,7 +63,7 @@ fn a_suspended_svctl_ends_when_it_goes_on() {
 
 #[test]
 fn a_suspended_service_that_another_waits_for_is_up_and_a_suspended_wait_goes_on() {
-    let mut bed = TestBed::new();
+    let mut bed = TestBed::new().with("SHUTDOWN_TIMEOUT_MS", "400");
     let depends = bed.executable("sysmgr-depends");
     bed.start_by(|command| {
         command.env("DEPENDS", depends);
