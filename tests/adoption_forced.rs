@@ -7,6 +7,7 @@ mod rigged;
 use common::services::{DEAF, SLEEPER};
 use common::{POSIX_ONLY, Signal, TestBed, available, is_alive, kill, process, skip, until, value_of};
 use rigged::{Rigged, can_rig};
+use sysmgr::service::ended::Ended;
 use sysmgr::service::status::Phase;
 
 /// A service that tells of each run, and whether another one still holds its lock.
@@ -337,4 +338,49 @@ fn svctl_is_killed_in_the_middle_of_a_restart_and_it_is_done_or_was_never_begun(
         bed.asleep("web");
     }
     assert_eq!(bed.logged("twice"), 0);
+}
+
+#[test]
+fn a_supervisor_is_told_while_it_executes_itself_anew() {
+    if !can_rig() {
+        return;
+    }
+    let mut rig = Rigged::new(bed());
+    let names = ["stopped", "killed", "ended", "ordered"];
+    for name in names {
+        rig.rule(name, 0, "-e trace=execve -e inject=execve:delay_enter=400000:when=1");
+    }
+    rig.start();
+    let bed = &rig.bed;
+    for name in names {
+        bed.service(name, SLEEPER);
+    }
+    let pids = names.map(|name| bed.asleep(name));
+    let supervisors = names.map(|name| bed.syspid(name).expect("it has one"));
+    for supervisor in supervisors {
+        kill(supervisor, Signal::SIGUSR2);
+    }
+    for supervisor in supervisors {
+        // held up, and not only for the moment of a call
+        let mut looks = 0;
+        until("it is in the middle of that", || {
+            let held = process::status_line(supervisor, "State").is_some_and(|state| state.starts_with('t'));
+            looks = if held { looks + 1 } else { 0 };
+            looks > 10
+        });
+    }
+    kill(supervisors[0], Signal::SIGTERM);
+    kill(supervisors[1], Signal::SIGUSR1);
+    kill(pids[2], Signal::SIGTERM);
+    bed.order("ordered", "restart");
+    bed.down("stopped");
+    bed.down("killed");
+    bed.up_again("ended", pids[2]);
+    bed.up_again("ordered", pids[3]);
+    assert_eq!([bed.lock("stopped"), bed.lock("killed")].map(Option::unwrap_or_default), ["stop", "kill"]);
+    assert_eq!(bed.last_exit("ended"), Some(Ended::Signal { number: 15, core: false }), "its end is known");
+    assert_eq!([bed.syspid("ended"), bed.syspid("ordered")], [Some(supervisors[2]), Some(supervisors[3])]);
+    for name in names {
+        assert!(rig.trace(name).contains("(DELAYED)"), "{name}");
+    }
 }

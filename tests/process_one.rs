@@ -179,8 +179,10 @@ fn the_example_of_a_container_runs_from_a_root_of_busybox() {
     }
     let Some(root) = image(&bed) else { return };
     let root = root.display().to_string();
-    for proc in ["mount -t proc proc \"$0/proc\"", ":"] {
-        // with and without a /proc
+    let proc = "mount -t proc proc \"$0/proc\"";
+    let read_only = format!("{proc} && mount -o remount,bind,ro \"$0\" && mount -t tmpfs tmpfs \"$0/run\"");
+    // as usual, without a /proc, and with nothing that can be written but a /run in memory
+    for proc in [proc, ":", &read_only] {
         let script = format!(
             "mount --bind \"$0\" \"$0\" && {proc} && mount --bind /dev \"$0/dev\" || exit 1
              chroot \"$0\" /bin/ip link set lo up
