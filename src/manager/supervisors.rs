@@ -93,7 +93,7 @@ impl Services {
             self.know(&name).held_until = Some(now + wait);
             let words = ended.in_words();
             let next = if wait.is_zero() { "the next one takes over" } else { "it is backed off" };
-            self.say(Verbosity::Quiet, &name, format_args!("its runsyssv {words}; {next}"));
+            self.say(Verbosity::Quiet, &name, format_args!("its runsyssv has ended: {words}; {next}"));
         }
         if well && self.ending {
             // it has left nothing that lives, and what it has left in files is removed at the end

@@ -84,9 +84,8 @@ impl Supervisor {
         let run = Seconds(self.machine.last_run.unwrap_or_default());
         let ended = match last {
             Ended::Exec(_) => last.in_words_with(interpreter::missing(service_path(self.path)).as_deref()),
-            Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) | Ended::Unknown => {
-                format!("{} after {run} s", last.in_words())
-            }
+            Ended::Code(_) | Ended::Signal { .. } | Ended::Fork(_) => format!("{} after {run} s", last.in_words()),
+            Ended::Unknown => format!("{}, after {run} s", last.in_words()),
         };
         match self.machine.state {
             _ if !self.machine.is_wanted() => {
@@ -96,11 +95,11 @@ impl Supervisor {
                 let wait = at.since(clock::now());
                 let seconds = Seconds(wait);
                 if let Some(reason) = &self.reason {
-                    self.say(Verbosity::Normal, format_args!("{ended}: {reason}; tried again in {seconds} s"));
+                    self.say(Verbosity::Quiet, format_args!("{ended}: {reason}; tried again in {seconds} s"));
                 } else if !wait.is_zero() {
                     let failures = self.machine.failures;
                     self.say(
-                        Verbosity::Normal,
+                        Verbosity::Quiet,
                         format_args!("{ended}, {failures} times in a row; tried again in {seconds} s"),
                     );
                 } else {
