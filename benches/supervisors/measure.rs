@@ -212,6 +212,10 @@ impl<'a> Running<'a> {
         process::enlarge(&pipe);
         let mut command = system.boot(&bed);
         command.stdin(Stdio::null()).stdout(inner).stderr(Stdio::null());
+        // what else cargo has there would count as memory of each process
+        let own: Vec<_> =
+            command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(own);
         let began = now();
         let supervisor = command.spawn()?;
         Ok((Self { system, bed, supervisor, pipe, services: BTreeSet::new() }, began))

@@ -1,5 +1,7 @@
 //! What happens in the watched directories, and putting back what others have taken away.
 
+use std::collections::BTreeSet;
+
 use super::driver::Manager;
 use super::plan;
 use super::rundir::{RunDir, Taken};
@@ -32,11 +34,17 @@ impl Manager {
 
     /// In the run directories.
     pub(super) fn take_run_changes(&mut self) {
+        // a start alone has two: each is read but once
+        let mut told = BTreeSet::new();
         for change in self.services.run_watch.as_ref().map(Watch::changes).unwrap_or_default() {
             match change {
                 Change::Entry { of, name, what } => {
                     if let Some(service) = self.services.watched.get(&of).cloned() {
-                        self.file_changed(&service, &name, what);
+                        if what == What::Replaced && name == files::STATUS {
+                            told.insert(service);
+                        } else {
+                            self.file_changed(&service, &name, what);
+                        }
                     } else if self.rundir_watched == Some(of) {
                         self.run_entry_changed(&name, what);
                     }
@@ -50,15 +58,16 @@ impl Manager {
                 Change::Overflow => self.look_around(),
             }
         }
+        for service in told {
+            self.services.remember(&service);
+            self.services.status_changed(&service);
+        }
     }
 
-    /// A file in the run directory of `service`.
+    /// A file in the run directory of `service`, other than a status that was written.
     pub(super) fn file_changed(&mut self, service: &Name, file: &std::ffi::OsStr, what: What) {
         let is = |name: &str| file == std::ffi::OsStr::new(name);
-        if what == What::Replaced && is(files::STATUS) {
-            self.services.remember(service);
-            self.services.status_changed(service);
-        } else if what == What::Replaced && is(files::DEPENDS) {
+        if what == What::Replaced && is(files::DEPENDS) {
             self.services.learn(service);
         } else if is(files::LOCK) {
             self.services.signal(service, &[signals::SIGALRM]);

@@ -6,7 +6,6 @@ use std::ptr;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_void};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::context::Context;
 use super::group::Leader;
@@ -56,13 +55,21 @@ pub fn fork(path: &'static CStr, context: &'static Context) -> Result<Waiting, E
 /// Two sockets that are closed at the next execve(2).
 #[cfg(all(target_os = "linux", not(sysmgr_posix)))]
 fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+    use std::os::fd::FromRawFd as _;
+    let mut fds = [-1; 2];
+    // SAFETY: there is room for two; they are new, and nobody else's.
+    unsafe {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        Errno::result(libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()))?;
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
 }
 
 /// Two sockets that are closed at the next execve(2).
 #[cfg(not(all(target_os = "linux", not(sysmgr_posix))))]
 fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     let (a, b) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
     for fd in [&a, &b] {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
