@@ -19,7 +19,10 @@ fn svctl(bed: &TestBed, arguments: &str) -> Said {
 
 /// A bed in whose services `$DEPENDS` is sysmgr-depends.
 fn bed() -> TestBed {
-    let mut bed = TestBed::new();
+    started(TestBed::new())
+}
+
+fn started(mut bed: TestBed) -> TestBed {
     let depends = bed.executable("sysmgr-depends");
     bed.start_by(|command| {
         command.env("DEPENDS", depends);
@@ -193,7 +196,7 @@ fn a_circle_is_named_by_all_who_explain() {
 
 #[test]
 fn what_is_missing_or_stopped_is_said_of_those_that_need_it() {
-    let mut bed = bed();
+    let mut bed = started(TestBed::new().with("RESTART_DELAY_MS", "20000"));
     bed.service("down", SLEEPER);
     bed.up("down");
     svctl(&bed, "stop down").ended(0);
@@ -201,8 +204,9 @@ fn what_is_missing_or_stopped_is_said_of_those_that_need_it() {
     bed.service("gives-up", "$DEPENDS -t 0.1 down; exit 7");
     bed.service("misspelt", "$DEPENDS dwn || exit; exec sleep 1000");
     until("it waits", || bed.path("waits", "waiting").exists());
-    bed.comes_to("gives-up", Phase::Backoff);
-    bed.comes_to("misspelt", Phase::Backoff);
+    for name in ["gives-up", "misspelt"] {
+        until("it is held back", || bed.status(name).is_some_and(|s| s.phase == Phase::Backoff && s.failures == 2));
+    }
     let said = svctl(&bed, "status waits gives-up misspelt").ended(1).quietly();
     let lines: Vec<&str> = said.out.lines().collect();
     assert!(lines[0].starts_with("waits: DOWN waits for down (down), pid "), "{said:?}");

@@ -69,7 +69,7 @@ fn every_line_is_in_the_manual() {
     bed.up("web");
     fs::remove_dir_all(bed.rundir.join("text")).expect("it can be removed");
     bed.remove("web");
-    bed.down("web");
+    until("web is gone", || !bed.rundir.join("web").exists());
     kill(bed.sysmgr(), Signal::SIGTERM);
     assert!(bed.wait().success());
 
@@ -112,7 +112,7 @@ fn quiet_tells_what_has_gone_wrong_and_nothing_else() {
     until("it is told", || bed.said(&["fails: exited with 1 after ", " 2 times in a row; tried again in "]));
     until("it is told", || bed.said(&["text: not started: it is not executable"]));
     bed.remove("web");
-    bed.down("web");
+    until("web is gone", || !bed.rundir.join("web").exists());
     assert!(bed.stop().success());
     let lines = told(&bed);
     let wrong = |line: &String| line.contains(" times in a row; tried again in ") || line.contains(": not started: ");
