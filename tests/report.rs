@@ -90,6 +90,14 @@ fn a_failing_one_with_its_next_try() {
         status.next_try_ms = Some(Moment(NOW + 12_000));
     });
     assert_eq!(failing.line(), "web: DOWN tried again in 12 s: exited with 1 after 0.2 s, 7 times in a row");
+    let soon = with(failing.clone(), |status| status.next_try_ms = Some(Moment(NOW + 49)));
+    assert!(soon.line().starts_with("web: DOWN tried again now: exited with 1"), "{}", soon.line());
+    let held = with(failing.clone(), |status| status.reason = Some("it has put itself in the background".to_owned()));
+    assert!(held.line().ends_with(", 7 times in a row: it has put itself in the background"), "{}", held.line());
+    let lacks = View { lacks: vec![(name("db"), "failing"), (name("dwn"), "no such service")], ..failing.clone() };
+    assert!(lacks.line().ends_with(", needs db (failing) and dwn (no such service)"), "{}", lacks.line());
+    let circle = View { circle: vec![name("web"), name("db")], ..lacks };
+    assert!(circle.line().ends_with(", they would wait for each other: web -> db -> web"), "{}", circle.line());
     let alone = View { supervised: false, managed: false, ..failing };
     assert!(alone.line().contains("not tried again, since sysmgr is not running"), "{}", alone.line());
     let crashed = with(view(Phase::Backoff, 4), |status| {

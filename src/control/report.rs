@@ -18,6 +18,9 @@ pub const STALE: &str = "its file is newer than the process";
 /// What is said of a service that is.
 pub const SUSPENDED: &str = "suspended";
 
+/// What comes sooner is said to come now: it would be shown as 0.0 s.
+pub const SOON: Duration = Duration::from_millis(50);
+
 /// Where the service stands in the service directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -204,7 +207,7 @@ impl View {
     fn backoff(&self) -> String {
         let next = match self.next_try() {
             _ if !self.supervised && !self.managed => "not tried again, since sysmgr is not running".to_owned(),
-            Some(time) if !time.is_zero() => format!("tried again in {}", short(time)),
+            Some(time) if time >= SOON => format!("tried again in {}", short(time)),
             _ => "tried again now".to_owned(),
         };
         let last = self.last_run().map_or_else(String::new, |last| format!(": {last}"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::condition::Condition;
-use super::report::{Place, STALE, SUSPENDED, View};
+use super::report::{Place, SOON, STALE, SUSPENDED, View};
 use super::words::{length, short, times};
 use crate::depends::graph::Graph;
 use crate::depends::lines::Awaited;
@@ -103,7 +103,7 @@ fn backoff(view: &View, last: &str) -> String {
     let often = if failures > 1 { format!(", {} in a row", times(failures.into())) } else { String::new() };
     let next = match view.next_try() {
         _ if !view.managed && !view.supervised => "sysmgr is not running".to_owned(),
-        Some(time) if !time.is_zero() => format!("next try in {}", short(time)),
+        Some(time) if time >= SOON => format!("next try in {}", short(time)),
         _ => "it is tried again now".to_owned(),
     };
     format!("{last}{often}; {next}")
