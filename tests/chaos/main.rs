@@ -45,7 +45,13 @@ fn whatever_is_killed_suspended_and_wiped_nothing_runs_twice_and_nothing_is_lost
         // a short run has them all
         let weather = weathers[usize::try_from(rounds % 3).unwrap_or(0)];
         world.trace.note("*", format!("round {rounds}: {weather:?}"));
-        disturbed(&world, weather, seed, rounds, Instant::now() + millis(800) + random.pause(4000));
+        disturbed(
+            &world,
+            weather,
+            seed,
+            rounds,
+            Instant::now() + millis(800) + random.pause((seconds * 100).clamp(2000, 12_000)),
+        );
         world.trace.note("*", "quiet");
         verify::settle(&world, Some(bounds));
         let stopped: Vec<_> = world.names().into_iter().filter(|_| random.one_in(3)).collect();

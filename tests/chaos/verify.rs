@@ -187,15 +187,15 @@ impl Sight<'_> {
         if (bed.syspid(name), supervisors.len()) != (supervisors.first().copied(), supervisors.len().min(1)) {
             self.wrong(format!("{what}: another syspid, or too many"));
         }
-        if bed.pid(name) != main {
+        // that one comes and goes while we look
+        let crashes = name == "crash";
+        if bed.pid(name) != main && !crashes {
             self.wrong(format!("{what}: another pid {:?}", bed.pid(name)));
         }
-        if main.is_some_and(|main| {
-            self.processes.get(&main).is_none_or(|(kind, _)| *kind != Kind::OfService(name.to_owned()))
-        }) {
+        let is_its_own = |(kind, _): &(Kind, Facts)| *kind == Kind::OfService(name.to_owned());
+        if !crashes && main.is_some_and(|main| !self.processes.get(&main).is_some_and(is_its_own)) {
             self.wrong(format!("{what}: it has the process of another"));
         }
-        let crashes = name == "crash";
         // what was not started since the run directory was wiped has no status; and what is in a directory without owner
         // is not changed
         let told = matches!(phase, None | Some(Phase::Down)) || !bed.path(name, ".owner").exists();
