@@ -34,9 +34,8 @@ impl Shutdown {
     pub fn begin(services: &mut Services) -> Self {
         services.ending = true;
         services.note(Verbosity::Normal, format_args!("told to end; all services are stopped"));
-        // what was due can be left, and nothing new is to be noticed; but no process may be overlooked
+        // what was due can be left; but no process may be overlooked
         services.due.clear();
-        services.close_watches();
         let names: Vec<Name> = services.all.keys().cloned().collect();
         for name in names.iter().filter(|name| !services.is_supervised(name)).collect::<Vec<_>>() {
             services.attend(name);
@@ -47,6 +46,8 @@ impl Shutdown {
         for name in shutdown.departure.first() {
             shutdown.stop(services, &name);
         }
+        // nothing new is to be noticed; the kernel takes its time over it, in which services end
+        services.close_watches();
         shutdown
     }
 
