@@ -58,6 +58,10 @@ fn every_line_is_in_the_manual() {
         until("it has failed twice", || bed.status(name).is_some_and(|status| status.failures >= 2));
     }
     bed.comes_to("text", Phase::Refused);
+    bed.service("job", SLEEPER);
+    bed.up("job");
+    bed.nudge("job", Signal::SIGTERM);
+    bed.down("job");
     let pid = bed.up("web");
     bed.nudge("web", Signal::SIGKILL);
     until("it is taken over", || {
@@ -89,8 +93,9 @@ fn every_line_is_in_the_manual() {
         "text: not started: it is not executable",
         "web: started, process ",
         "web: removed from the service directory; it is stopped",
-        ", as it was told",
-        "web: down",
+        "job: killed by SIGTERM after ",
+        " s, as it was told",
+        "job: down",
         "sysmgr: told to end; all services are stopped",
     ] {
         assert!(lines.iter().any(|line| line.contains(part)), "nothing has said {part:?}: {lines:#?}");
