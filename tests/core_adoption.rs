@@ -150,6 +150,26 @@ fn a_lock_that_is_removed_takes_back_what_a_signal_told_a_dead_supervisor() {
 }
 
 #[test]
+fn sysmgr_does_not_end_before_what_a_supervisor_had_to_clear_away_that_was_killed_meanwhile() {
+    let mut bed = TestBed::new().started();
+    bed.service(
+        "parent",
+        "sh -c 'trap \"\" TERM; echo $$ >> $BED/log; exec sleep 1000' &
+         exec sleep 1000",
+    );
+    let pid = bed.up("parent");
+    let left: i32 = value_of("its child is deaf", || bed.log().first()?.parse().ok());
+    let supervisor = bed.syspid("parent").expect("it has a supervisor");
+    kill(pid, Signal::SIGKILL);
+    bed.comes_to("parent", Phase::Clearing);
+    kill(bed.sysmgr(), Signal::SIGTERM);
+    until("it is ending", || bed.said(&["told to end"]));
+    kill(supervisor, Signal::SIGKILL);
+    assert!(bed.wait().success());
+    assert!(!is_alive(left));
+}
+
+#[test]
 fn a_back_off_goes_on_when_the_supervisor_is_killed() {
     let bed = TestBed::new().with_delays(500, 500).started();
     bed.service("fails", "echo ran >> $BED/log; exit 1");
@@ -332,6 +352,9 @@ fn an_upgrade_with_the_run_directory_wiped_and_a_supervisor_killed_forgets_no_se
     bed.service("web", "exec setsid sleep 1000");
     let pid = bed.asleep("web");
     let supervisor = bed.syspid("web").expect("it has a supervisor");
+    // when sysmgr has had this put back, it has seen what came before
+    fs::remove_file(bed.path("web", "pid")).expect("there is one");
+    until("it is put back", || bed.pid("web") == Some(pid));
     kill(bed.sysmgr(), Signal::SIGSTOP);
     kill(supervisor, Signal::SIGKILL);
     fs::remove_dir_all(&bed.rundir).expect("it can be removed");

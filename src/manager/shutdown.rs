@@ -36,6 +36,7 @@ impl Shutdown {
         services.note(Verbosity::Normal, format_args!("told to end; all services are stopped"));
         // what was due can be left; but no process may be overlooked
         services.due.clear();
+        services.all.values_mut().for_each(|service| service.heal_at = None);
         let names: Vec<Name> = services.all.keys().cloned().collect();
         for name in names.iter().filter(|name| !services.is_supervised(name)).collect::<Vec<_>>() {
             services.attend(name);
