@@ -17,10 +17,12 @@ fn started(mut bed: TestBed) -> TestBed {
     bed
 }
 
-/// A script that says when it is told to end and when it does, which takes it some time.
-fn slow_to_end(begin: &str) -> String {
+/// A script that says when it is told to end, and does so when all of `others` are told too, or after ten seconds.
+fn ends_after(others: &str, begin: &str) -> String {
     format!(
-        "trap 'echo $SYSMGR_SERVICE told >> $BED/log; sleep 0.3; echo $SYSMGR_SERVICE gone >> $BED/log; exit 0' TERM
+        "trap 'echo $SYSMGR_SERVICE told >> $BED/log; i=0; for other in {others}; do
+    until grep -q \"^$other told\" $BED/log || [ $i = 500 ]; do i=$((i + 1)); sleep 0.02; done
+done; echo $SYSMGR_SERVICE gone >> $BED/log; exit 0' TERM
 {begin}
 echo $SYSMGR_SERVICE up >> $BED/log
 while :; do sleep 0.02; done"
@@ -50,13 +52,14 @@ fn a_dependent_in_back_off_is_tried_as_soon_as_what_it_needs_is_up() {
 
 #[test]
 fn all_are_stopped_in_reverse_order_and_side_by_side() {
-    let mut bed = started(TestBed::new());
-    bed.service("db", &slow_to_end(""));
-    for name in ["web1", "web2", "web3"] {
-        bed.service(name, &slow_to_end("$DEPENDS db || exit 1"));
+    // after half of it all would be told
+    let mut bed = started(TestBed::new().with("SHUTDOWN_TIMEOUT_MS", "60000"));
+    bed.service("db", &ends_after("", ""));
+    for (name, others) in [("web1", "web2"), ("web2", "web1"), ("web3", "app alone")] {
+        bed.service(name, &ends_after(others, "$DEPENDS db || exit 1"));
     }
-    bed.service("app", &slow_to_end("$DEPENDS web1 web2 || exit 1"));
-    bed.service("alone", &slow_to_end(""));
+    bed.service("app", &ends_after("alone web3", "$DEPENDS web1 web2 || exit 1"));
+    bed.service("alone", &ends_after("app web3", ""));
     for name in ["db", "web1", "web2", "web3", "app", "alone"] {
         until(&format!("{name} is up"), || bed.logged(&format!("{name} up")) == 1);
     }
@@ -77,7 +80,7 @@ fn all_are_stopped_in_reverse_order_and_side_by_side() {
 fn circles_and_rubbish_among_the_dependencies_hang_nothing() {
     let mut bed = started(TestBed::new().with("SHUTDOWN_TIMEOUT_MS", "60000"));
     for name in ["a", "b", "c", "selfish", "rubbish", "endless"] {
-        bed.service(name, &slow_to_end(""));
+        bed.service(name, &ends_after("", ""));
         until(&format!("{name} is up"), || bed.logged(&format!("{name} up")) == 1);
     }
     let endless = "nosuch\n".repeat(100_000);

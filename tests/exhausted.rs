@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::time::Instant;
 
 use common::mount::Mount;
 use common::services::SLEEPER;
@@ -307,4 +308,31 @@ fn with_too_few_inotify_watches_it_looks_at_the_rest() {
             bed.up_again(name, pid);
         }
     }
+}
+
+#[test]
+fn a_fault_that_is_over_is_forgotten_and_the_next_one_is_said() {
+    let bed = TestBed::new().started();
+    bed.service("a", SLEEPER);
+    bed.asleep("a");
+    let supervisor = bed.syspid("a").expect("it has a supervisor");
+    let status = bed.path("a", "status");
+    for count in [1, 2] {
+        // in its way stands a directory that is not empty
+        let aside = bed.path("a", "in the way");
+        fs::create_dir_all(aside.join("something")).expect("it can be made");
+        fs::remove_file(&status).and_then(|()| fs::rename(&aside, &status)).expect("it can be put there");
+        until("it is said", || times(&bed, &["sysmgr: a: cannot write", "status"]) == count);
+        fs::remove_dir_all(&status).expect("it can be removed");
+        until("it is put back", || bed.phase("a") == Some(Phase::Up));
+    }
+    // it looks again after a second as long as there is something to look at
+    let mut quiet = (process::switches(supervisor), Instant::now());
+    until("it rests", || {
+        let switches = process::switches(supervisor);
+        if switches != quiet.0 {
+            quiet = (switches, Instant::now());
+        }
+        quiet.1.elapsed() > common::millis(2500)
+    });
 }

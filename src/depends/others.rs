@@ -77,18 +77,21 @@ impl<'d> Others<'d> {
         let Some(dir) = self.dir(name) else {
             return Other { seen: none, ready: false, status: None, order: None, waiters: Vec::new() };
         };
+        // what has its order behind it has another process by then
+        let order = dir.read(files::LOCK, &mut [0; 64]).map(Order::parse);
         // its order of reading is the reverse of theirs of writing
         let known = self.known(name, &dir);
         let waiters = self.waiters(name, &dir);
         let status = status(&dir, self.boot);
-        let main = status.as_ref().filter(|status| status.phase == Phase::Up).and_then(main_of);
+        let stays = |status: &&Status| status.phase == Phase::Up && !order.is_some_and(Order::ends);
+        let main = status.as_ref().filter(stays).and_then(main_of);
         let age = main.map(|main| age(main, status.as_ref()));
         let known = known.map(|marked| main.is_some_and(|main| marked == mark(main)));
         let quiet = self.quiet(name, &dir);
         Other {
             seen: Seen { age, waits: !waiters.is_empty(), known, quiet },
             ready: dir.has(files::READY),
-            order: dir.read(files::LOCK, &mut [0; 64]).map(Order::parse),
+            order,
             status,
             waiters,
         }

@@ -139,8 +139,9 @@ impl Manager {
             }
             return;
         }
-        match RunDir::take(&self.services.options.rundir, self.services.boot) {
-            Ok(Taken::Ours(dir, rundir)) => {
+        match self.rundir.take_again(&self.services.options.rundir, self.services.boot) {
+            Ok(None) => self.heal_at = Some(clock::now()),
+            Ok(Some(Taken::Ours(dir, rundir))) => {
                 self.services.rundir = dir;
                 self.rundir = rundir;
                 self.unhealed = None;
@@ -154,7 +155,7 @@ impl Manager {
                     self.services.heal(&name);
                 }
             }
-            Ok(Taken::Held(pid)) => self.heal_again(&format!("process {pid} has taken the run directory")),
+            Ok(Some(Taken::Held(pid))) => self.heal_again(&format!("process {pid} has taken the run directory")),
             Err(fault) => self.heal_again(&fault.to_string()),
         }
     }

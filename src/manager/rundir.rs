@@ -31,7 +31,20 @@ impl RunDir {
     /// # Errors
     /// What the system refused.
     pub fn take(path: &Path, boot: BootId) -> Result<Taken, Fault> {
+        Self::claim(Dir::make(path)?, boot)
+    }
+
+    /// Takes it again when it was removed; nothing if it is ours again, since it was only moved away for a moment: to
+    /// claim what we have would drop the lock.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn take_again(&self, path: &Path, boot: BootId) -> Result<Option<Taken>, Fault> {
         let dir = Dir::make(path)?;
+        if self.owner.is_in(&dir) { Ok(None) } else { Self::claim(dir, boot).map(Some) }
+    }
+
+    fn claim(dir: Dir, boot: BootId) -> Result<Taken, Fault> {
         match Owner::claim(&dir)? {
             Claim::Held(pid) => Ok(Taken::Held(pid)),
             Claim::Ours(owner, _) => {

@@ -52,10 +52,16 @@ impl Order {
         }
     }
 
-    /// Whether a supervisor is needed to carry it out even when no process lives.
+    /// Whether it has the service started, also when no process lives.
     #[must_use]
     pub const fn starts(self) -> bool {
         matches!(self, Self::Once | Self::Restart)
+    }
+
+    /// Whether it ends the process that runs.
+    #[must_use]
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Stop | Self::Kill | Self::Restart | Self::Shutdown | Self::Gone)
     }
 }
 

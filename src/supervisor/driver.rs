@@ -82,6 +82,7 @@ pub fn run(options: Options) -> u8 {
         reason: None,
         since: (now, clock::wall()),
         faulty: false,
+        fault_said: false,
         renew: false,
     };
     // what we have told ourselves cannot have been wiped
@@ -137,8 +138,10 @@ pub(super) struct Supervisor {
     pub(super) reason: Option<String>,
     /// Since when it is in its state, by the time of day: reckoned once for each state.
     pub(super) since: (Moment, u64),
-    /// Whether something that the system refused has been reported, and is not over.
+    /// Whether the system has refused something since the files were last looked at.
     pub(super) faulty: bool,
+    /// Whether that has been said, and not all works again.
+    pub(super) fault_said: bool,
     /// Whether we are to execute ourselves anew as soon as that can be.
     pub(super) renew: bool,
 }
@@ -162,6 +165,7 @@ impl Supervisor {
             if self.renew {
                 self.execute_anew();
             }
+            self.fault_said &= self.faulty || self.machine.is_trying();
             wait.clear();
             let gate = self.gate.as_ref().map(|gate| wait.add(gate.fd()));
             let adopted = self.adopted.as_ref().and_then(|handle| handle.fd().map(|fd| wait.add(fd)));
@@ -170,7 +174,7 @@ impl Supervisor {
             }
             let limit = self.limit(adopted.is_some());
             wait.wait(if parting { Some(limit.map_or(PARTING, |limit| limit.min(PARTING))) } else { limit });
-            if self.faulty {
+            if std::mem::take(&mut self.faulty) {
                 self.restore();
                 self.look();
             }

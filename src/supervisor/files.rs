@@ -89,9 +89,12 @@ impl Files {
     pub fn restore(&mut self, rundir: &Path, name: &Name, record: &Record) -> Result<(), Fault> {
         if !self.dir.is_in_place() || !self.owner.is_in(&self.dir) {
             let dir = Dir::make(rundir)?.make_sub(name.as_os_str())?;
-            match Owner::claim(&dir)? {
-                Claim::Ours(owner, _) => (self.dir, self.owner) = (dir, owner),
-                Claim::Held(_) => {
+            // it may only have been moved away for a moment: to claim it again would drop the lock
+            let claim = if self.owner.is_in(&dir) { None } else { Some(Owner::claim(&dir)?) };
+            match claim {
+                None => self.dir = dir,
+                Some(Claim::Ours(owner, _)) => (self.dir, self.owner) = (dir, owner),
+                Some(Claim::Held(_)) => {
                     let tried = "take back the lock, which another process has, of";
                     return Err(Fault::of(tried, dir.path().join(files::OWNER))(Errno::EAGAIN));
                 }

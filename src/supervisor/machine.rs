@@ -253,6 +253,13 @@ impl Machine {
         }
     }
 
+    /// Whether something that the system may have refused is going to be tried again.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        let start = matches!((self.state, self.last), (State::Backoff(_), Some(Ended::Fork(_))));
+        start || matches!(self.state, State::Clearing(_)) || self.unsaved.is_some()
+    }
+
     /// Whether it is to run: neither order nor signal says otherwise.
     #[must_use]
     pub fn is_wanted(&self) -> bool {

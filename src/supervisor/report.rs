@@ -116,7 +116,7 @@ impl Supervisor {
     /// Reports what the system refused, once until all works again.
     pub(super) fn report(&mut self, result: Result<(), Fault>) {
         if let Err(fault) = result {
-            if !self.faulty {
+            if !std::mem::replace(&mut self.fault_said, true) {
                 self.say(Verbosity::Quiet, format_args!("{fault}; it is tried again"));
             }
             self.faulty = true;

@@ -2,7 +2,7 @@
 //! planted in the way is followed.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -357,12 +357,6 @@ impl Dir {
     #[must_use]
     pub fn stamp_of_itself(&self) -> Option<Stamp> {
         fstat(&self.fd).ok().map(|stat| Stamp::of(&stat))
-    }
-
-    /// Its descriptor's number, for what is inherited.
-    #[must_use]
-    pub fn raw(&self) -> i32 {
-        self.fd.as_raw_fd()
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::geteuid;
 
-use super::fault::Fault;
+use super::fault::{Fault, is_passing};
 use super::files::{Dir, is_regular, same_file};
 use super::lock::{Lock, ask, write_lock};
 use super::process::{self, Handle};
@@ -166,7 +166,9 @@ impl Owner {
                 }
                 true
             }
-            _ => false,
+            (Ok(_), Ok(_)) => false,
+            // not taken again for not having been seen just now: that would drop the lock
+            (Err(errno), _) | (_, Err(errno)) => is_passing(errno),
         }
     }
 
@@ -179,14 +181,6 @@ impl Owner {
             LENGTH => Ok(()),
             _ => Err(Errno::ENOSPC),
         }
-    }
-
-    /// Writes the record unless it stands there.
-    ///
-    /// # Errors
-    /// Of pread(2) and pwrite(2).
-    pub fn restore(&self, record: &Record) -> Result<(), Errno> {
-        if read_record(&self.fd)? == Some(*record) { Ok(()) } else { self.write(record) }
     }
 
     /// Makes the file as long as a record is, on the disk.
