@@ -30,6 +30,8 @@ pub fn run(options: Options) -> u8 {
     signals::install();
     let umask = context::clear_umask();
     orphans::adopt();
+    // we may be started by a service, to which nothing belongs that we start
+    let _ = context::take_variable("SYSMGR_SERVICE");
     // the lock, and what we told ourselves
     let word = context::take_word().and_then(|word| word.into_string().ok()).unwrap_or_default();
     let mut inherited = word.split(' ').map(|fd| context::inherited(fd.parse().ok()?));

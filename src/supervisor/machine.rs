@@ -151,7 +151,7 @@ impl Machine {
                 None
             }
             (Event::Spawned(pid), Down | Backoff(_) | Refused) => {
-                self.starts += 1;
+                self.starts = self.starts.saturating_add(1);
                 self.started = now;
                 self.hurried = false;
                 self.detached = false;
@@ -167,7 +167,7 @@ impl Machine {
             }
             (Event::Refused, Down | Backoff(_) | Refused | Starting(_) | Stopping(..)) => {
                 if matches!(self.state, Starting(_) | Stopping(..)) {
-                    self.starts -= 1;
+                    self.starts = self.starts.saturating_sub(1);
                 }
                 // the file may have become another while it was tried
                 let tried_in_vain = matches!(self.state, Starting(_)) && self.hurried;

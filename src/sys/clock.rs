@@ -22,7 +22,8 @@ pub fn wall() -> u64 {
 /// zero if it is yet to come.
 #[must_use]
 pub fn ago(seconds: i64, nanoseconds: i64) -> Duration {
-    let then = u64::try_from(seconds).unwrap_or(0) * 1000 + u64::try_from(nanoseconds).unwrap_or(0) / 1_000_000;
+    let seconds = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
+    let then = seconds.saturating_add(u64::try_from(nanoseconds).unwrap_or(0) / 1_000_000);
     Duration::from_millis(millis(ClockId::CLOCK_REALTIME).saturating_sub(then))
 }
 

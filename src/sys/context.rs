@@ -82,10 +82,16 @@ const WORD: &str = "SYSMGR_RESUME";
 /// Takes the word that was left for us, so that nobody else gets to see it.
 #[must_use]
 pub fn take_word() -> Option<OsString> {
-    let word = std::env::var_os(WORD)?;
+    take_variable(WORD)
+}
+
+/// Takes a variable out of our environment, which is that of what we start too.
+#[must_use]
+pub fn take_variable(key: &str) -> Option<OsString> {
+    let value = std::env::var_os(key)?;
     // SAFETY: this program has one thread.
-    unsafe { std::env::remove_var(WORD) };
-    Some(word)
+    unsafe { std::env::remove_var(key) };
+    Some(value)
 }
 
 /// Executes `path` in the place of this process, with the same arguments, `word` for itself and the

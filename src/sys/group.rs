@@ -78,12 +78,17 @@ impl Group {
             // zombies whose parents don't reap them are no processes any more
             match self.members().map(|members| members.into_iter().next()) {
                 Ok(Some(handle)) => Rest::Member(handle),
-                Ok(None) => Rest::Nothing,
-                Err(_) => Rest::Unknown,
+                Ok(None) if !self.may_be_hidden() => Rest::Nothing,
+                Ok(None) | Err(_) => Rest::Unknown,
             }
         } else {
             Rest::Unknown
         }
+    }
+
+    /// Whether it may be that there are members which only are not shown to us: none is ours.
+    fn may_be_hidden(self) -> bool {
+        kill_group(self.id, 0) == Err(Errno::EPERM) && !process::shows_all()
     }
 
     fn members(self) -> Result<Vec<Handle>, Errno> {

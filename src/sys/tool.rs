@@ -12,9 +12,7 @@ use nix::libc::{self, c_int, c_void};
 use super::child;
 use super::clock;
 use super::context::{Context, Umask};
-use super::process::{self, Handle};
 use super::reap;
-use super::wait::Wait;
 use crate::service::pid::Pid;
 
 /// Where the executable `name` is: in the directory of this one, else the first in PATH.
@@ -61,31 +59,23 @@ pub fn start(path: &Path, arguments: &[&OsStr], umask: Umask, word: Option<&OsSt
 }
 
 /// Whether `path` can be executed and says its version: a file that was not installed whole, or whose
-/// libraries are missing, does not. It gets two seconds.
+/// libraries are missing, does not. It gets two seconds. Signals stay pending meanwhile, for whoever waits next.
 #[must_use]
 pub fn is_sound(path: &Path) -> bool {
     let mut command = std::process::Command::new(path);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
     let deadline = clock::now() + Duration::from_secs(2);
-    let handle =
-        i32::try_from(child.id()).ok().and_then(Pid::new).and_then(|pid| Handle::to_await(process::identify(pid)));
-    let mut wait = Wait::default();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return status.success(),
-            Ok(None) if clock::now() < deadline => {}
+            Ok(None) if clock::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) | Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();
                 return false;
             }
         }
-        wait.clear();
-        if let Some(fd) = handle.as_ref().and_then(Handle::fd) {
-            wait.add(fd);
-        }
-        wait.wait(Some(deadline.since(clock::now()).min(Duration::from_millis(20))));
     }
 }
 

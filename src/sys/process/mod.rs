@@ -44,7 +44,7 @@ use nix::libc;
 
 use end::End;
 pub use handle::Handle;
-pub(super) use os::knows;
+pub(super) use os::{knows, shows_all};
 
 use crate::service::pid::Pid;
 use crate::service::record::{BootId, Process};
@@ -197,14 +197,14 @@ pub fn find(wanted: impl Fn(Pid, &Facts) -> bool) -> Result<Vec<Handle>, Errno> 
     found.filter_map(|(pid, facts)| Handle::of_listed(pid, &facts).transpose()).collect()
 }
 
-/// Takes hold of the processes that were executed with all of these variables, but for those whose parents were too.
-/// None where the system does not tell.
+/// Takes hold of the other processes that were executed with all of these variables, but for those whose parents were
+/// too. None where the system does not tell.
 ///
 /// # Errors
 /// What kept us from looking just now.
 pub fn find_carriers(variables: &[(&str, &OsStr)]) -> Result<Vec<Handle>, Errno> {
     let mut all = os::list()?;
-    all.retain(|(pid, facts)| !facts.zombie && os::carries(*pid, variables));
+    all.retain(|(pid, facts)| !facts.zombie && !is_own(*pid) && os::carries(*pid, variables));
     let is_carrier = |raw: i32| all.iter().any(|(pid, _)| pid.raw() == raw);
     let first = all.iter().filter(|(_, facts)| !is_carrier(facts.parent));
     first.filter_map(|(pid, facts)| Handle::of_listed(*pid, facts).transpose()).collect()
@@ -217,9 +217,13 @@ pub fn find_carriers(variables: &[(&str, &OsStr)]) -> Result<Vec<Handle>, Errno>
 /// What kept us from looking just now.
 pub fn find_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Handle, OsString)>, Errno> {
     let found = os::list_tools(name, arguments)?.into_iter();
-    let others = found.filter(|(pid, ..)| u32::try_from(pid.raw()) != Ok(std::process::id()));
+    let others = found.filter(|(pid, ..)| !is_own(*pid));
     let taken = others.map(|(pid, facts, last)| Ok(Handle::of_listed(pid, &facts)?.map(|handle| (handle, last))));
     taken.filter_map(Result::transpose).collect()
+}
+
+fn is_own(pid: Pid) -> bool {
+    u32::try_from(pid.raw()) == Ok(std::process::id())
 }
 
 /// The files called `name` that the process `pid` has open, removed or not, where the system shows them.

@@ -18,9 +18,16 @@ use super::Facts;
 use crate::service::pid::Pid;
 use crate::service::record::BootId;
 
-/// Whether the system tells when a process was started, and whether it is a zombie.
-pub(in super::super) const fn knows() -> bool {
-    true
+/// Whether the system tells when a process was started, and whether it is a zombie: not without /proc, or with
+/// that of other processes.
+pub(in super::super) fn knows() -> bool {
+    let own = std::process::id().to_string();
+    std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str().as_bytes() == own.as_bytes())
+}
+
+/// Whether all processes are shown: /proc can be mounted so that those of others are not, see proc(5).
+pub(in super::super) fn shows_all() -> bool {
+    std::fs::metadata("/proc/1").is_ok()
 }
 
 pub(super) fn boot_id() -> Result<BootId, Errno> {
@@ -53,7 +60,7 @@ pub(super) fn list() -> Result<Vec<(Pid, Facts)>, Errno> {
 pub(super) fn list_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Pid, Facts, OsString)>, Errno> {
     let mut found = Vec::new();
     for (pid, facts) in list()? {
-        if facts.zombie || user_of(pid.raw()) != Some(geteuid().as_raw()) {
+        if facts.zombie || !is_ours(pid)? {
             continue;
         }
         let Some(line) = answer(std::fs::read(format!("/proc/{pid}/cmdline")))? else { continue };
@@ -91,6 +98,21 @@ pub(super) fn carries(pid: Pid, variables: &[(&str, &OsStr)]) -> bool {
 pub(super) fn user_of(pid: i32) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|meta| meta.uid())
+}
+
+/// Whether a process is ours, and nobody else's who has executed a file that makes him us: such a one has his own
+/// arguments.
+fn is_ours(pid: Pid) -> Result<bool, Errno> {
+    use std::os::unix::fs::MetadataExt;
+    let Some(status) = answer(std::fs::read(format!("/proc/{pid}/status")))? else { return Ok(false) };
+    let own = geteuid().to_string();
+    let users = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"));
+    let is_it = users.is_some_and(|users| users.split(|byte| *byte == b'\t').all(|user| user == own.as_bytes()));
+    if !is_it {
+        return Ok(false);
+    }
+    let file = answer(std::fs::metadata(format!("/proc/{pid}/exe")))?;
+    Ok(file.is_none_or(|file| file.mode() & libc::S_ISUID == 0))
 }
 
 /// What a link in /proc says.
@@ -135,8 +157,10 @@ fn parse(text: &[u8]) -> Option<Facts> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
-    let start = fields.nth(22 - 7)?.parse().ok()?;
-    let (zombie, suspended) = (matches!(state, "Z" | "X"), state == "T");
+    let threads: u32 = fields.nth(20 - 7)?.parse().ok()?;
+    let start = fields.nth(22 - 21)?.parse().ok()?;
+    // the first thread may end before the others, and is a zombie then
+    let (zombie, suspended) = (matches!(state, "Z" | "X") && threads <= 1, state == "T");
     Some(Facts { zombie, suspended, parent, group, session, start })
 }
 
@@ -150,5 +174,14 @@ mod tests {
         assert!(!facts.zombie);
         assert_eq!(super::parse(b"42 (a) S 7"), None);
         assert_eq!(super::parse(b""), None);
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_is_a_zombie_only_without_others() {
+        let zombie = |threads| {
+            let text = format!("42 (a) Z 7 40 39 0 -1 4194304 98 0 0 0 0 0 0 0 20 0 {threads} 0 11813 0 0");
+            super::parse(text.as_bytes()).expect("it is well formed").zombie
+        };
+        assert_eq!([zombie(0), zombie(1), zombie(2)], [true, true, false]);
     }
 }

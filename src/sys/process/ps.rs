@@ -19,6 +19,11 @@ pub(in super::super) fn knows() -> bool {
     one::knows()
 }
 
+/// Whether all processes are shown.
+pub(in super::super) const fn shows_all() -> bool {
+    true
+}
+
 pub(super) fn boot_id() -> Result<BootId, Errno> {
     Ok(BootId::UNKNOWN)
 }

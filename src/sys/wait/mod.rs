@@ -60,7 +60,7 @@ impl Wait {
 }
 
 /// Asks until there is an answer: what must be known is not guessed. `refused` is told once why there is
-/// none yet.
+/// none yet. Signals stay pending, since whoever asks does not look at them before it waits the next time.
 pub fn insist<T, E>(mut ask: impl FnMut() -> Result<T, E>, refused: impl FnOnce(E)) -> T {
     let mut refused = Some(refused);
     loop {
@@ -70,7 +70,7 @@ pub fn insist<T, E>(mut ask: impl FnMut() -> Result<T, E>, refused: impl FnOnce(
                 if let Some(refused) = refused.take() {
                     refused(why);
                 }
-                Wait::default().wait(Some(PAUSE));
+                std::thread::sleep(PAUSE);
             }
         }
     }
