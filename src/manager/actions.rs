@@ -79,10 +79,9 @@ impl Services {
     /// Stops a service whose entry is gone.
     pub(super) fn dismiss(&mut self, name: &Name, dir: Option<&Dir>, facts: Facts) -> Result<(), Fault> {
         let Some(dir) = dir else { return Ok(()) };
-        if std::mem::replace(&mut self.know(name).dismissed, true) {
+        if self.know(name).dismissed {
             return Ok(());
         }
-        self.say(Verbosity::Normal, name, format_args!("removed from the service directory; it is stopped"));
         // an order that keeps it down may stay, one that would have it started is void
         let mut tell = signals::SIGTERM;
         if facts.order.is_none_or(Order::starts) {
@@ -94,7 +93,12 @@ impl Services {
         if !facts.supervised {
             self.start(name, clock::now());
         }
-        self.signal(name, &[tell]);
+        // who is not there yet is told at another time
+        if self.is_supervised(name) {
+            self.signal(name, &[tell]);
+            self.know(name).dismissed = true;
+            self.say(Verbosity::Normal, name, format_args!("removed from the service directory; it is stopped"));
+        }
         Ok(())
     }
 

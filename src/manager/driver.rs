@@ -250,6 +250,7 @@ impl Manager {
             Some(Supervisor::Clearing(clearing)) => {
                 if clearing.is_over(now) {
                     self.services.set_supervisor(name, Supervisor::None);
+                    self.services.ended.extend(self.services.ending.then(|| name.clone()));
                     self.services.attend_at(name, now);
                 }
             }

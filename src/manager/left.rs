@@ -1,11 +1,13 @@
 //! What the files of a service say, to whoever does not supervise it.
 
-use crate::service::files::LOCK;
+use std::ffi::OsString;
+
+use crate::service::files::{LOCK, OF_SERVICE};
 use crate::service::order::Order;
 use crate::service::record::Record;
 use crate::sys::fault::Fault;
 use crate::sys::fault::is_passing;
-use crate::sys::files::{Dir, is_aside};
+use crate::sys::files::{Dir, is_aside_of};
 use crate::sys::owner::Holder;
 use crate::sys::owner::Owner;
 
@@ -32,7 +34,8 @@ pub fn record_of(dir: &Dir) -> Result<Option<Record>, Fault> {
 /// Removes files of ours, and what was left aside.
 pub fn remove_files(dir: &Dir, names: &[&str]) {
     let there = dir.names().ok();
-    for name in there.iter().flatten().filter(|name| is_aside(name)) {
+    let is_ours = |name: &&OsString| OF_SERVICE.iter().any(|file| is_aside_of(name, file));
+    for name in there.iter().flatten().filter(is_ours) {
         let _ = dir.remove(name.as_os_str());
     }
     for name in names.iter().filter(|name| there.as_ref().is_none_or(|all| all.iter().any(|other| other == **name))) {

@@ -17,7 +17,7 @@ use crate::service::pid::Pid;
 use crate::service::record::{BootId, Run};
 use crate::sys::context::Umask;
 use crate::sys::entry::{self, Entry};
-use crate::sys::fault::Fault;
+use crate::sys::fault::{Fault, is_passing};
 use crate::sys::files::Dir;
 use crate::sys::group::lives;
 use crate::sys::process::Handle;
@@ -291,14 +291,16 @@ impl Services {
         self.attend_at(name, again);
     }
 
-    /// The run directory of `name`: made and watched, unless there is no reason for one.
+    /// The run directory of `name`: made and watched, unless there is no reason for one. What stands in its place when
+    /// all is to end is left alone.
     fn prepare(&mut self, name: &Name) -> Result<Option<Dir>, Fault> {
-        let wanted = !matches!(self.know(name).entry, Entry::Missing);
+        let wanted = !self.ending && !matches!(self.know(name).entry, Entry::Missing);
         let dir = if wanted {
             self.rundir.make_sub(name.as_os_str())?
         } else {
             match self.rundir.sub(name.as_os_str()) {
                 Err(fault) if fault.errno == Errno::ENOENT => return Ok(None),
+                Err(fault) if self.ending && !is_passing(fault.errno) => return Ok(None),
                 other => other?,
             }
         };

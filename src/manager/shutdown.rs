@@ -97,7 +97,7 @@ impl Shutdown {
 
     /// Removes our files: all but what keeps stopped services stopped.
     pub fn clean_up(&self, services: &mut Services) {
-        for name in services.rundir.names().unwrap_or_default() {
+        for name in services.all.keys() {
             let Ok(dir) = services.rundir.sub(name.as_os_str()) else {
                 continue;
             };
@@ -108,7 +108,7 @@ impl Shutdown {
             }
             // its supervisor has taken our signal for somebody's wish that it stays down
             let is_ours = |text: &[u8]| matches!(Order::parse(text), Order::Stop | Order::Kill);
-            let _ = match Name::new(&name).ok().and_then(|name| self.unwritten.get(&name)) {
+            let _ = match self.unwritten.get(name) {
                 Some(Some(order)) => dir.replace_if(LOCK, is_ours, format!("{}\n", order.word()).as_bytes()),
                 Some(None) => dir.remove_if(LOCK, is_ours),
                 None => Ok(false),
@@ -126,7 +126,14 @@ impl Shutdown {
     /// Tells a service to stop, with an order that is void for the next sysmgr. A supervisor only has to look at
     /// it: a signal to stop that it takes after the next sysmgr has removed the order would be one to stay down.
     fn stop(&mut self, services: &mut Services, name: &Name) {
-        let ordered = services.rundir.sub(name.as_os_str()).is_ok_and(|dir| self.write_order(&dir, name));
+        let ordered = match services.rundir.make_sub(name.as_os_str()) {
+            Ok(dir) => self.write_order(&dir, name),
+            Err(_) => {
+                // it was removed just now, and no order is in what comes in its place
+                self.unwritten.insert(name.clone(), None);
+                false
+            }
+        };
         let tell = if ordered { signals::SIGALRM } else { signals::SIGTERM };
         services.signal(name, &[tell, signals::SIGCONT]);
     }

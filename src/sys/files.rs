@@ -382,6 +382,14 @@ pub(super) fn aside(name: &str) -> String {
     format!(".{name}.{}.tmp", std::process::id())
 }
 
+/// Whether `name` is that of the file `of` while it is written by any process.
+#[must_use]
+pub fn is_aside_of(name: &std::ffi::OsStr, of: &str) -> bool {
+    let rest = name.as_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(of.as_bytes()));
+    let pid = rest.and_then(|rest| rest.strip_prefix(b".")).and_then(|rest| rest.strip_suffix(b".tmp"));
+    pid.is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
+}
+
 /// Whether `name` is one that a file has while it is written.
 #[must_use]
 pub fn is_aside(name: &std::ffi::OsStr) -> bool {
