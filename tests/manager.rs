@@ -193,6 +193,9 @@ fn every_child_and_every_orphan_is_reaped() {
     // an orphan of a supervisor that dies comes to sysmgr
     kill(supervisor, Signal::SIGKILL);
     until("there is no zombie of it either", || process::zombies(bed.sysmgr()).is_empty());
+    // what has a session of its own is left alone, and ends by itself
+    let lines = || bed.processes().into_iter().map(process::command_line);
+    until("all of them have ended", || lines().all(|line| !line.starts_with("sleep 0.05")));
 }
 
 #[test]
