@@ -126,13 +126,12 @@ impl Shutdown {
     /// Tells a service to stop, with an order that is void for the next sysmgr. A supervisor only has to look at
     /// it: a signal to stop that it takes after the next sysmgr has removed the order would be one to stay down.
     fn stop(&mut self, services: &mut Services, name: &Name) {
-        let ordered = match services.rundir.make_sub(name.as_os_str()) {
-            Ok(dir) => self.write_order(&dir, name),
-            Err(_) => {
-                // it was removed just now, and no order is in what comes in its place
-                self.unwritten.insert(name.clone(), None);
-                false
-            }
+        let ordered = if let Ok(dir) = services.rundir.make_sub(name.as_os_str()) {
+            self.write_order(&dir, name)
+        } else {
+            // it was removed just now, and no order is in what comes in its place
+            self.unwritten.insert(name.clone(), None);
+            false
         };
         let tell = if ordered { signals::SIGALRM } else { signals::SIGTERM };
         services.signal(name, &[tell, signals::SIGCONT]);
