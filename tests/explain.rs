@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use common::said::Said;
 use common::services::SLEEPER;
-use common::{Signal, TestBed, kill, lacking, until};
+use common::{Signal, TestBed, kill, lacking, millis, until};
 use serde_json::Value;
 use sysmgr::service::status::Phase;
 
@@ -220,7 +220,9 @@ fn what_is_missing_or_stopped_is_said_of_those_that_need_it() {
     // when it is there at last, nobody waits for the end of a back-off
     bed.service("dwn", SLEEPER);
     bed.up("misspelt");
-    // what the mended script does not need any more is not said
+    // what the mended script does not need any more is not said: it is newer by whole seconds
+    let waited = fs::metadata(bed.path("gives-up", "depends")).and_then(|file| file.modified()).expect("it has waited");
+    until("it is later", || waited.elapsed().is_ok_and(|time| time > millis(1000)));
     bed.service("gives-up", "exit 8");
     until("it fails anew", || bed.last_exit("gives-up") == Some(sysmgr::service::ended::Ended::Code(8)));
     until("it is forgotten", || !svctl(&bed, "status gives-up").out.contains("needs"));
