@@ -65,12 +65,14 @@ fn who_executes_a_file_that_makes_him_root_is_no_supervisor() {
     bed.adjust(&bed.dir, 0o755);
     bed.service("web", SLEEPER);
     let mut forged = Vec::new();
-    for more in [&[][..], &["--verbose"]] {
+    // the second one has become root in all ways, which only its file tells, and that not everywhere
+    let forgeries = [&[][..], &["--verbose"]];
+    for more in &forgeries[..if POSIX_ONLY { 1 } else { 2 }] {
         let mut command = bed.command(bed.dir.join("passwd"));
-        command.arg0("runsyssv").arg("--rundir").arg(&bed.rundir).args(more).arg("web").uid(65534).gid(65534);
+        command.arg0("runsyssv").arg("--rundir").arg(&bed.rundir).args(*more).arg("web").uid(65534).gid(65534);
         forged.push(command.spawn().expect("it can be started"));
     }
-    until("both are ready", || bed.messages().iter().filter(|line| *line == "ready").count() == 2);
+    until("all are ready", || bed.messages().iter().filter(|line| *line == "ready").count() == forged.len());
     bed.start();
     bed.up("web");
     assert!(forged.iter_mut().all(|it| it.try_wait().is_ok_and(|ended| ended.is_none())), "they were left alone");

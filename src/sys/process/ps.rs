@@ -40,17 +40,19 @@ pub(super) fn list() -> Result<Vec<(Pid, Facts)>, Errno> {
 
 /// The processes of ours that run the tool `name` with `arguments` among theirs; with the last argument of each.
 pub(super) fn list_tools(name: &str, arguments: &[&OsStr]) -> Result<Vec<(Pid, Facts, OsString)>, Errno> {
-    let text = ps(&["pid", "ppid", "pgid", "user", "args"])?;
+    let text = ps(&["pid", "ppid", "pgid", "user", "ruser", "args"])?;
     let own = geteuid();
     let user = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
     let arguments = arguments.join(OsStr::new(" "));
     let lines = text.split(|byte| *byte == b'\n');
     let found = lines.filter_map(|line| {
         let (pid, facts, rest) = fields(line)?;
-        let (owner, args) = word(rest);
+        let (owner, rest) = word(rest);
+        // who has executed a file that makes him us is somebody else in truth
+        let (starter, args) = word(rest);
         // where a name is too long, its number stands there
-        let is_ours = owner == user.as_bytes() || owner == own.to_string().as_bytes();
-        let last = operand(args, name, arguments.as_bytes()).filter(|_| is_ours)?;
+        let is_us = |name: &[u8]| name == user.as_bytes() || name == own.to_string().as_bytes();
+        let last = operand(args, name, arguments.as_bytes()).filter(|_| is_us(owner) && is_us(starter))?;
         Some((pid, facts, OsStr::from_bytes(last).to_owned()))
     });
     Ok(found.collect())
