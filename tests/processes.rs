@@ -81,26 +81,3 @@ fn who_executes_a_file_that_makes_him_root_is_no_supervisor() {
         process::wait(&mut it);
     }
 }
-
-#[test]
-fn a_sysmgr_that_a_service_has_started_does_not_end_itself() {
-    if POSIX_ONLY {
-        return skip("environments are not shown");
-    }
-    let mut bed = TestBed::new();
-    bed.service("web", SLEEPER);
-    let rundir = bed.rundir.clone();
-    bed.start_by(|command| {
-        command.env("SYSMGR_SERVICE", "web").env("RUNDIR", rundir);
-    });
-    let pid = bed.up("web");
-    let supervisor = bed.syspid("web").expect("it has a supervisor");
-    // nothing is left by which it would be known, and nobody sees it go
-    kill(bed.sysmgr(), Signal::SIGSTOP);
-    kill(pid, Signal::SIGKILL);
-    kill(supervisor, Signal::SIGKILL);
-    fs::remove_dir_all(bed.path("web", "")).expect("it can be removed");
-    kill(bed.sysmgr(), Signal::SIGCONT);
-    bed.up_again("web", pid);
-    assert!(!bed.said(&["told to end"]), "{:?}", bed.messages());
-}
