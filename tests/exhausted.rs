@@ -326,14 +326,14 @@ fn a_fault_that_is_over_is_forgotten_and_the_next_one_is_said() {
         // as soon as it is empty, its supervisor removes it too
         let _ = fs::remove_dir_all(&status);
         until("it is put back", || bed.phase("a") == Some(Phase::Up));
+        // it looks again after a second as long as there is something to look at
+        let mut quiet = (process::switches(supervisor), Instant::now());
+        until("it rests", || {
+            let switches = process::switches(supervisor);
+            if switches != quiet.0 {
+                quiet = (switches, Instant::now());
+            }
+            quiet.1.elapsed() > common::millis(2500)
+        });
     }
-    // it looks again after a second as long as there is something to look at
-    let mut quiet = (process::switches(supervisor), Instant::now());
-    until("it rests", || {
-        let switches = process::switches(supervisor);
-        if switches != quiet.0 {
-            quiet = (switches, Instant::now());
-        }
-        quiet.1.elapsed() > common::millis(2500)
-    });
 }
